@@ -1,7 +1,5 @@
-// The key-value state machine: executes commands, in the order of the log, on an ordered store.
-//
-// In the store a user's key K is the key "k" + K, and its value is the index of its last change (u64,
-// little-endian) followed by the bytes. Other prefixes belong to the caller ("m": src/replica/state_store.h).
+// The key-value state machine: executes commands, in the order of the log, on an ordered store. Its
+// keys are those of kUserSpace (src/kv/store.h).
 #pragma once
 
 #include <cstdint>
@@ -23,18 +21,21 @@ struct Value {
   bool operator==(const Value&) const = default;
 };
 
-// Collects the effects of a run of commands into one Batch. Later commands see what earlier ones of the same run
-// did, though nothing is written yet.
+// Collects the effects of a run of commands into one Batch. Later commands see what earlier ones of
+// the same run did, though nothing is written yet.
 class StateMachine {
  public:
   explicit StateMachine(OrderedStore& store) : store_(store) {}
 
-  // Starts a run. `batch` must outlive it.
+  // Starts a run. `batch` must outlive it, and must not be cleared within it.
   void begin(Batch& batch);
-  // Executes the command of the entry at `index`. Errors: corrupt or unsupported (no command), those of the store.
+  // Executes the command of the entry at `index`. The batch borrows from `payload`, which must live
+  // until it is written. Errors: corrupt or unsupported (no command; the batch is as it was), those
+  // of the store.
   [[nodiscard]] Result<Outcome> execute(std::uint64_t index, std::string_view payload);
 
-  // Reads a key from what has been written. Usable from another thread than begin() and execute().
+  // Reads a key from what has been written. Usable from another thread than begin() and execute()
+  // if the store is.
   [[nodiscard]] static Result<std::optional<Value>> get(OrderedStore& store, std::string_view key);
 
  private:
@@ -42,10 +43,16 @@ class StateMachine {
 
   OrderedStore& store_;
   Batch* batch_ = nullptr;
-  std::map<std::string, bool, std::less<>> touched_;  // this run's keys: there or deleted
+  // This run's keys, there or deleted: those of the batch's first `known_` operations. Only a
+  // Delete asks, so a run of Sets never fills it.
+  std::map<std::string_view, bool> touched_;
+  std::size_t known_ = 0;
+  std::string stored_key_;  // kept for its memory
 };
 
-// XXH3-64 over all user keys and values with their indexes, in order: the same on nodes with the same contents.
+// A digest over all user keys and values with their indexes, in order: the same on nodes with the
+// same contents. Of each pair, the seed of XXH3-64 over the stored value is XXH3-64 over the key,
+// whose seed is the digest of the pairs before (0 before the first).
 [[nodiscard]] Result<std::uint64_t> contents_digest(OrderedStore& store);
 
 }  // namespace raftkv::kv
