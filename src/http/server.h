@@ -34,12 +34,11 @@ struct ServerOptions {
   std::size_t pipelined_max = 64;
   // Bodies coming in and answers going out, all connections together.
   std::size_t buffered_bytes_max = 256u << 20;
-  coming in and answers going out, all connections together Duration header_timeout =
-                                       10s;  // from a request's first byte to the end of its header
-  Duration body_timeout = 60s;               // from there to the end of its body
-  Duration idle_timeout = 300s;              // between requests
-  Duration write_timeout = 30s;  // for the client to take 16 KiB of what waits for it, or all
-  Duration linger_timeout = 2s;  // after an answer that closes, for the client to read it
+  Duration header_timeout = 10s;  // from a request's first byte to the end of its header
+  Duration body_timeout = 60s;    // from there to the end of its body
+  Duration idle_timeout = 300s;   // between requests
+  Duration write_timeout = 30s;   // for the client to take 16 KiB of what waits for it, or all
+  Duration linger_timeout = 2s;   // after an answer that closes, for the client to read it
 };
 
 // What the server has done since it was made, for metrics.
