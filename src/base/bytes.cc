@@ -89,13 +89,20 @@ std::uint64_t get_u64_ordered(const char* at) {
 
 std::string_view to_string(ErrorCode code) {
   switch (code) {
-    case ErrorCode::invalid: return "invalid";
-    case ErrorCode::not_found: return "not_found";
-    case ErrorCode::corrupt: return "corrupt";
-    case ErrorCode::unsupported: return "unsupported";
-    case ErrorCode::exhausted: return "exhausted";
-    case ErrorCode::unavailable: return "unavailable";
-    case ErrorCode::fatal: return "fatal";
+    case ErrorCode::invalid:
+      return "invalid";
+    case ErrorCode::not_found:
+      return "not_found";
+    case ErrorCode::corrupt:
+      return "corrupt";
+    case ErrorCode::unsupported:
+      return "unsupported";
+    case ErrorCode::exhausted:
+      return "exhausted";
+    case ErrorCode::unavailable:
+      return "unavailable";
+    case ErrorCode::fatal:
+      return "fatal";
   }
   CHECK(false, "an error code without a name");
 }

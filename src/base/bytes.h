@@ -1,5 +1,5 @@
-// Bytes, field by field: what is written to disk or wire is written here, little-endian, and read back with
-// every bound checked. Nothing is ever copied as a struct.
+// Bytes, field by field: what is written to disk or wire is written here, little-endian, and read
+// back with every bound checked. Nothing is ever copied as a struct.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 namespace raftkv {
 
-// A view of bytes that somebody keeps alive: a slice of a received frame, or an entry that disk, wire and
-// state machine share. Copying shares; the bytes never change.
+// A view of bytes that somebody keeps alive: a slice of a received frame, or an entry that disk,
+// wire and state machine share. Copying shares; the bytes never change.
 class SharedBytes {
  public:
   SharedBytes() = default;
@@ -50,8 +50,9 @@ class ByteWriter {
   std::string& out_;
 };
 
-// Reads fields; after the first that is not there whole, every read returns zero or empty and ok() is false.
-// Check ok() (or done()) once at the end; sizes read from the outside never allocate before they are checked.
+// Reads fields; after the first that is not there whole, every read returns zero or empty and ok()
+// is false. Check ok() (or done()) once at the end; sizes read from the outside never allocate
+// before they are checked.
 class ByteReader {
  public:
   explicit ByteReader(std::string_view in) : in_(in) {}

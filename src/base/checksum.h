@@ -1,4 +1,5 @@
-// Checksums: XXH3 for everything of ours on disk and wire; CRC-32C only to read LevelDB's own format.
+// Checksums: XXH3 for everything of ours on disk and wire; CRC-32C only to read LevelDB's own
+// format.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Number<Tag>: a counter or an id as a type of its own, without implicit conversion. 0 means "none" or
-// "before the first" for every type made from it.
+// Number<Tag>: a counter or an id as a type of its own, without implicit conversion. 0 means "none"
+// or "before the first" for every type made from it.
 #pragma once
 
 #include <compare>

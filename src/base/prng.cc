@@ -36,7 +36,8 @@ std::uint64_t Prng::below(std::uint64_t bound) {
   Wide product = static_cast<Wide>(next()) * bound;
   if (static_cast<std::uint64_t>(product) < bound) {
     const std::uint64_t threshold = (0 - bound) % bound;
-    while (static_cast<std::uint64_t>(product) < threshold) product = static_cast<Wide>(next()) * bound;
+    while (static_cast<std::uint64_t>(product) < threshold)
+      product = static_cast<Wide>(next()) * bound;
   }
   return static_cast<std::uint64_t>(product >> 64);
 }

@@ -1,5 +1,6 @@
-// Prng: the only source of randomness on the deterministic floors. The same seed gives the same draws with
-// every compiler. Never draw twice in one expression: the order of evaluation differs between compilers.
+// Prng: the only source of randomness on the deterministic floors. The same seed gives the same
+// draws with every compiler. Never draw twice in one expression: the order of evaluation differs
+// between compilers.
 #pragma once
 
 #include <array>
@@ -25,7 +26,8 @@ class Prng {
   Duration between(Duration low, Duration high);
   // True with probability numerator / denominator.
   bool chance(std::uint64_t numerator, std::uint64_t denominator);
-  // An independent stream: the same parent seed and stream number give the same child, whatever else was drawn.
+  // An independent stream: the same parent seed and stream number give the same child, whatever
+  // else was drawn.
   [[nodiscard]] Prng split(std::uint64_t stream) const;
 
   // Fisher-Yates; standard shuffles differ between libraries.

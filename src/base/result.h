@@ -1,4 +1,5 @@
-// Result<T>: what the outside world (disk, wire, flags, clients) gives back. A bug is a CHECK instead.
+// Result<T>: what the outside world (disk, wire, flags, clients) gives back. A bug is a CHECK
+// instead.
 #pragma once
 
 #include <expected>

@@ -1,4 +1,5 @@
-// Time points and durations. No clock stands behind them: time is an argument, handed in by a Clock port.
+// Time points and durations. No clock stands behind them: time is an argument, handed in by a Clock
+// port.
 #pragma once
 
 #include <chrono>
@@ -7,7 +8,8 @@ namespace raftkv {
 
 using Duration = std::chrono::nanoseconds;
 
-// The tag of a node's monotonic time line. It has no now(): only a Clock (src/replica/ports.h) does.
+// The tag of a node's monotonic time line. It has no now(): only a Clock (src/replica/ports.h)
+// does.
 struct MonotonicTimeline {
   using rep = Duration::rep;
   using period = Duration::period;

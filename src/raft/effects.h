@@ -1,4 +1,5 @@
-// What the core wants done: data, collected by Raft::take_effects once per turn and carried out by the Host.
+// What the core wants done: data, collected by Raft::take_effects once per turn and carried out by
+// the Host.
 #pragma once
 
 #include <optional>
@@ -13,8 +14,8 @@
 
 namespace raftkv::raft {
 
-// One unit for the disk. Its parts become durable in this order, and the report (Raft::log_written) comes after
-// the last. Writes are done in the order of their ids.
+// One unit for the disk. Its parts become durable in this order, and the report (Raft::log_written)
+// comes after the last. Writes are done in the order of their ids.
 struct LogWrite {
   WriteId id;
   std::optional<HardState> hard_state;
@@ -22,15 +23,17 @@ struct LogWrite {
   std::vector<Entry> entries;          // contiguous; behind what truncate_from left
 };
 
-// Entries that are in the log on disk but no longer in memory. Answer with Raft::fetched, in any order.
+// Entries that are in the log on disk but no longer in memory. Answer with Raft::fetched, in any
+// order.
 struct LogFetch {
-  MemberId peer;         // for whom; handed back with the answer
+  MemberId peer;  // for whom; handed back with the answer
   Index from;
-  Index to;              // inclusive
+  Index to;                   // inclusive
   std::size_t bytes_max = 0;  // stop after this many, but deliver at least one entry
 };
 
-// Leadership was confirmed after the read was asked for: serve it once applied >= read_index (dissertation 6.4).
+// Leadership was confirmed after the read was asked for: serve it once applied >= read_index
+// (dissertation 6.4).
 struct ReadGranted {
   Ticket ticket;
   Index read_index;
@@ -39,16 +42,16 @@ struct ReadGranted {
 // Why the core does not take a request. Nothing has happened then.
 enum class Refusal {
   not_leader,
-  not_ready,             // this leader has not yet committed an entry of its own term
-  busy,                  // a named bound is reached (uncommitted bytes, waiting reads): try again
-  transferring,          // leadership is being handed over
-  change_under_way,      // another configuration change is not finished
+  not_ready,         // this leader has not yet committed an entry of its own term
+  busy,              // a named bound is reached (uncommitted bytes, waiting reads): try again
+  transferring,      // leadership is being handed over
+  change_under_way,  // another configuration change is not finished
   unknown_member,
-  address_taken,         // the address belongs to another id
-  name_taken,            // the id belongs to an instance heard from within an election timeout
-  removed_instance,      // that instance was a member once
-  last_voter,            // removing it would leave nobody
-  not_voter,             // a learner cannot lead
+  address_taken,     // the address belongs to another id
+  name_taken,        // the id belongs to an instance heard from within an election timeout
+  removed_instance,  // that instance was a member once
+  last_voter,        // removing it would leave nobody
+  not_voter,         // a learner cannot lead
   too_many_members,
 };
 [[nodiscard]] const char* to_string(Refusal refusal);
@@ -61,7 +64,8 @@ struct ReadRefused {
 enum class Role { follower, candidate, leader };  // Figure 4; a pre-candidate is a candidate here
 [[nodiscard]] const char* to_string(Role role);
 
-// What changed, for logs, metrics and the simulator's ghost state (Observer). Never needed to go on.
+// What changed, for logs, metrics and the simulator's ghost state (Observer). Never needed to go
+// on.
 struct RoleChanged {
   Role role = Role::follower;
   Term term;
@@ -86,8 +90,8 @@ struct TransferEnded {
   bool done = false;
 };
 struct PromiseRepaired {};
-using Event = std::variant<RoleChanged, LeaderChanged, Committed, Truncated, ConfigurationChanged, TransferEnded,
-                           PromiseRepaired>;
+using Event = std::variant<RoleChanged, LeaderChanged, Committed, Truncated, ConfigurationChanged,
+                           TransferEnded, PromiseRepaired>;
 
 struct Effects {
   std::vector<Envelope> messages;

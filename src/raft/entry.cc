@@ -27,7 +27,8 @@ std::uint64_t checksum_of(std::string_view bytes) {
 
 }  // namespace
 
-EntryDraft::EntryDraft(EntryKind kind, std::string buffer) : kind_(kind), buffer_(std::move(buffer)) {
+EntryDraft::EntryDraft(EntryKind kind, std::string buffer)
+    : kind_(kind), buffer_(std::move(buffer)) {
   CHECK(buffer_.size() >= kEntryHeaderSize);
 }
 
@@ -61,9 +62,11 @@ Entry Entry::seal(EntryDraft draft, Term term, Index index) {
 }
 
 Result<std::size_t> Entry::size_at_front(std::string_view bytes) {
-  if (bytes.size() < kEntryHeaderSize) return failure(ErrorCode::corrupt, "entry: shorter than its header");
+  if (bytes.size() < kEntryHeaderSize)
+    return failure(ErrorCode::corrupt, "entry: shorter than its header");
   const std::size_t size = kEntryHeaderSize + get_u32(&bytes[kPayloadSizeAt]);
-  if (size > bytes.size()) return failure(ErrorCode::corrupt, "entry: shorter than its payload size says");
+  if (size > bytes.size())
+    return failure(ErrorCode::corrupt, "entry: shorter than its payload size says");
   return size;
 }
 
@@ -72,22 +75,28 @@ Result<Entry> Entry::decode(SharedBytes bytes) {
   const auto size = size_at_front(in);
   if (!size) return failure(size);
   if (*size != in.size()) return failure(ErrorCode::corrupt, "entry: bytes left over behind it");
-  if (get_u64(in.data()) != checksum_of(in)) return failure(ErrorCode::corrupt, "entry: bad checksum");
-  // From here on the bytes are as somebody wrote them; what does not fit was written by a newer version.
+  if (get_u64(in.data()) != checksum_of(in))
+    return failure(ErrorCode::corrupt, "entry: bad checksum");
+  // From here on the bytes are as somebody wrote them; what does not fit was written by a newer
+  // version.
   const auto version = static_cast<std::uint8_t>(in[kVersionAt]);
   const auto kind = static_cast<std::uint8_t>(in[kKindAt]);
   if (version != kEntryVersion || !known(kind) || in[kZeroAt] != 0 || in[kZeroAt + 1] != 0) {
-    return failure(ErrorCode::unsupported, "entry: of a version or kind that this build does not know");
+    return failure(ErrorCode::unsupported,
+                   "entry: of a version or kind that this build does not know");
   }
   Entry entry;
   entry.term_ = Term(get_u64(&in[kTermAt]));
   entry.index_ = Index(get_u64(&in[kIndexAt]));
   entry.kind_ = static_cast<EntryKind>(kind);
-  if (!entry.term_ || !entry.index_) return failure(ErrorCode::corrupt, "entry: without term or index");
+  if (!entry.term_ || !entry.index_)
+    return failure(ErrorCode::corrupt, "entry: without term or index");
   entry.bytes_ = std::move(bytes);
   return entry;
 }
 
-bool Entry::intact() const { return get_u64(bytes_.view().data()) == checksum_of(bytes_.view()); }
+bool Entry::intact() const {
+  return get_u64(bytes_.view().data()) == checksum_of(bytes_.view());
+}
 
 }  // namespace raftkv::raft

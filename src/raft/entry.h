@@ -1,5 +1,5 @@
-// One entry of the log. It is encoded once, by the leader: the same bytes go into LevelDB, over every
-// connection, and to the state machine.
+// One entry of the log. It is encoded once, by the leader: the same bytes go into LevelDB, over
+// every connection, and to the state machine.
 //
 // Layout (little-endian):
 //    0  u64  checksum, XXH3-64 of all bytes behind it
@@ -31,8 +31,8 @@ enum class EntryKind : std::uint8_t {
 inline constexpr std::size_t kEntryHeaderSize = 32;
 inline constexpr std::uint8_t kEntryVersion = 1;
 
-// A payload that has no place in a log yet. Its buffer leaves room in front for the entry's header, so that
-// sealing it copies nothing.
+// A payload that has no place in a log yet. Its buffer leaves room in front for the entry's header,
+// so that sealing it copies nothing.
 class EntryDraft {
  public:
   // Takes over `buffer`, whose first kEntryHeaderSize bytes are room for the header.
@@ -56,7 +56,8 @@ class Entry {
 
   // Writes the header and the checksum into the draft.
   [[nodiscard]] static Entry seal(EntryDraft draft, Term term, Index index);
-  // Checks structure and checksum of exactly one encoded entry. Errors: corrupt, unsupported (a newer version).
+  // Checks structure and checksum of exactly one encoded entry. Errors: corrupt, unsupported (a
+  // newer version).
   [[nodiscard]] static Result<Entry> decode(SharedBytes bytes);
   // The size of the encoded entry at the front of `bytes`; corrupt if it cannot be whole.
   [[nodiscard]] static Result<std::size_t> size_at_front(std::string_view bytes);
@@ -70,7 +71,8 @@ class Entry {
   [[nodiscard]] const SharedBytes& bytes() const { return bytes_; }
   [[nodiscard]] std::size_t size() const { return bytes_.size(); }
 
-  // True if the bytes still have the checksum that they were sealed with. Asked once more before apply.
+  // True if the bytes still have the checksum that they were sealed with. Asked once more before
+  // apply.
   [[nodiscard]] bool intact() const;
 
  private:

@@ -1,5 +1,5 @@
-// What members say to each other (Figure 2; dissertation 4.2.3, 6.4, 9.6). Each kind has a type of its own, and
-// a field means one thing. src/raft/wire.h gives them bytes.
+// What members say to each other (Figure 2; dissertation 4.2.3, 6.4, 9.6). Each kind has a type of
+// its own, and a field means one thing. src/raft/wire.h gives them bytes.
 #pragma once
 
 #include <optional>
@@ -39,7 +39,8 @@ struct AppendEntries {
   Term prev_log_term;
   Index leader_commit;
   ReadRound read_round;        // the leader's latest; echoed by every reply
-  std::string leader_address;  // where to answer; only while the leader probes (a new learner has no configuration)
+  std::string leader_address;  // where to answer; only while the leader probes (a new learner has
+                               // no configuration)
   std::vector<Entry> entries;  // contiguous from prev_log_index + 1
 };
 struct AppendEntriesReply {
@@ -61,8 +62,9 @@ struct TimeoutNow {};
 using Message = std::variant<PreVote, PreVoteReply, RequestVote, RequestVoteReply, AppendEntries,
                              AppendEntriesReply, TimeoutNow>;
 
-// Who says it to whom. A receiver drops what is of another cluster, from or for another member, from an older
-// incarnation of the sender, or a reply to a request of an earlier incarnation of itself (design, section 4, 4).
+// Who says it to whom. A receiver drops what is of another cluster, from or for another member,
+// from an older incarnation of the sender, or a reply to a request of an earlier incarnation of
+// itself (design, section 4, 4).
 struct Route {
   ClusterId cluster;
   MemberId from;

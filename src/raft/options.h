@@ -8,9 +8,9 @@
 namespace raftkv::raft {
 
 struct Options {
-  // A follower that hears nothing from a leader waits between this and twice this long before it campaigns
-  // (§9.3); it is also how long a node sticks to its leader, how often a leader checks its quorum, and how long a
-  // log write may be pending before the leader steps down.
+  // A follower that hears nothing from a leader waits between this and twice this long before it
+  // campaigns (§9.3); it is also how long a node sticks to its leader, how often a leader checks
+  // its quorum, and how long a log write may be pending before the leader steps down.
   Duration election_timeout = 1s;
   // A leader sends to each peer at least this often. Less than a third of the election timeout.
   Duration heartbeat_interval = 100ms;
@@ -18,13 +18,14 @@ struct Options {
   Duration reset_election_delay_max = 60ms;
 
   std::size_t entries_per_message_max = 4096;
-  std::size_t bytes_per_message_max = 1u << 20;     // one larger entry still goes alone
-  std::size_t inflight_messages_max = 64;           // per peer, AppendEntries with entries, not acknowledged
-  std::size_t inflight_bytes_max = 8u << 20;        // per peer
-  std::size_t uncommitted_bytes_max = 64u << 20;    // a leader refuses proposals above it
-  std::size_t unapplied_bytes_max = 128u << 20;     // committed, not yet applied: above it appends are not taken
-  std::size_t cached_bytes_max = 16u << 20;         // applied entries kept in memory for slow peers
-  std::size_t reads_waiting_max = 65536;            // consistent reads without a confirmed round
+  std::size_t bytes_per_message_max = 1u << 20;  // one larger entry still goes alone
+  std::size_t inflight_messages_max = 64;  // per peer, AppendEntries with entries, not acknowledged
+  std::size_t inflight_bytes_max = 8u << 20;      // per peer
+  std::size_t uncommitted_bytes_max = 64u << 20;  // a leader refuses proposals above it
+  std::size_t unapplied_bytes_max =
+      128u << 20;  // committed, not yet applied: above it appends are not taken
+  std::size_t cached_bytes_max = 16u << 20;  // applied entries kept in memory for slow peers
+  std::size_t reads_waiting_max = 65536;     // consistent reads without a confirmed round
 };
 
 }  // namespace raftkv::raft

@@ -1,24 +1,27 @@
 // Raft: consensus as a pure state machine (Ongaro and Ousterhout 2014; Ongaro's dissertation 2014).
 //
-// Inputs are calls with the time as an argument, outputs are data. It never reads a clock, never touches a disk,
-// never blocks, never logs, never throws. The rules stand each in one file, named as in the paper:
+// Inputs are calls with the time as an argument, outputs are data. It never reads a clock, never
+// touches a disk, never blocks, never logs, never throws. The rules stand each in one file, named
+// as in the paper:
 //
-//   election.cc      PreVote, RequestVote, stickiness, CheckQuorum, leadership transfer   (§5.2, §5.4.1)
-//   replication.cc   AppendEntries both ways, commit                                      (§5.3, §5.4.2)
-//   membership.cc    joint consensus, learners, replacement                               (§6)
-//   read_index.cc    consistent reads without a log write                                 (dissertation 6.4)
-//   quorum.h         what majorities agree on        log.h       the log in memory
-//   progress.h       what a leader knows of a peer   stable.h    what is durable here
+//   election.cc      PreVote, RequestVote, stickiness, CheckQuorum, leadership transfer   (§5.2,
+//   §5.4.1) replication.cc   AppendEntries both ways, commit (§5.3, §5.4.2) membership.cc    joint
+//   consensus, learners, replacement                               (§6) read_index.cc    consistent
+//   reads without a log write                                 (dissertation 6.4) quorum.h what
+//   majorities agree on        log.h       the log in memory progress.h       what a leader knows
+//   of a peer   stable.h    what is durable here
 //
-// The caller owes two things only: do the log writes in order and report each when it is durable; deliver
-// messages no worse than a network would (they may be lost, delayed, doubled, reordered).
+// The caller owes two things only: do the log writes in order and report each when it is durable;
+// deliver messages no worse than a network would (they may be lost, delayed, doubled, reordered).
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <expected>
 #include <map>
-#include <span>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
 #include <vector>
 
 #include "src/base/prng.h"
@@ -26,9 +29,12 @@
 #include "src/raft/configuration.h"
 #include "src/raft/effects.h"
 #include "src/raft/log.h"
+#include "src/raft/membership.h"
 #include "src/raft/message.h"
 #include "src/raft/options.h"
 #include "src/raft/progress.h"
+#include "src/raft/quorum.h"
+#include "src/raft/read_index.h"
 #include "src/raft/stable.h"
 #include "src/raft/types.h"
 
@@ -37,13 +43,14 @@ namespace raftkv::raft {
 // What recovery found on disk.
 struct Recovered {
   HardState hard_state;
-  Index applied;                  // by the durable state
-  Configuration configuration;    // in force at `applied`; empty before the first entry
-  Index configuration_index;      // of its entry; 0 before the first
-  std::vector<TermRun> terms;     // of the whole log on disk, in order
-  std::vector<Entry> tail;        // the log behind `applied`, whole
-  Index last;                     // of the log; at least `applied`
-  bool promise_lost = false;      // the log or the promise is less than what was acknowledged (design, section 6)
+  Index applied;                // by the durable state
+  Configuration configuration;  // in force at `applied`; empty before the first entry
+  Index configuration_index;    // of its entry; 0 before the first
+  std::vector<TermRun> terms;   // of the whole log on disk, in order
+  std::vector<Entry> tail;      // the log behind `applied`, whole
+  Index last;                   // of the log; at least `applied`
+  bool promise_lost =
+      false;  // the log or the promise is less than what was acknowledged (design, section 6)
 };
 
 enum class PeerEvent {
@@ -51,20 +58,8 @@ enum class PeerEvent {
   connected,
 };
 
-// A change that an administrator asks for (design, section 7).
-struct AddMember {
-  std::string name;
-  InstanceId instance;
-  std::string http_address;
-  std::string raft_address;
-};
-struct RemoveMember {
-  std::string name;
-};
-using MemberChange = std::variant<AddMember, RemoveMember>;
-
-// A change that was taken: wait until `index` is committed with `term`. A request that is already fulfilled
-// names the entry that fulfilled it.
+// A change that was taken: wait until `index` is committed with `term`. A request that is already
+// fulfilled names the entry that fulfilled it.
 struct Proposed {
   Index index;
   Term term;
@@ -81,11 +76,13 @@ class Raft {
  public:
   Raft(const Options& options, const Identity& identity, Recovered recovered, Prng prng, Time now);
 
-  // --- inputs ------------------------------------------------------------------------------------------------
+  // --- inputs
+  // ------------------------------------------------------------------------------------------------
   // A message from a member. What does not concern this node and incarnation is dropped.
   void receive(Envelope envelope, Time now);
-  // Appends a command to the leader's log. It is applied when an entry with this index *and term* is; it is
-  // certainly not applied if an entry of another term is committed at this index; all else is unknown (Figure 8).
+  // Appends a command to the leader's log. It is applied when an entry with this index *and term*
+  // is; it is certainly not applied if an entry of another term is committed at this index; all
+  // else is unknown (Figure 8).
   [[nodiscard]] std::expected<Proposed, Refusal> propose(EntryDraft draft, Time now);
   // Asks for a linearizable read; answered by a ReadGranted or ReadRefused effect.
   void read(Ticket ticket, Time now);
@@ -97,20 +94,23 @@ class Raft {
   void fetched(const LogFetch& fetch, std::vector<Entry> entries, Time now);
   void peer_event(MemberId peer, PeerEvent event, Time now);
   // A leader's reply to a configuration change; see Proposed.
-  [[nodiscard]] std::expected<Proposed, Refusal> change_members(const MemberChange& change, Time now);
+  [[nodiscard]] std::expected<Proposed, Refusal> change_members(const MemberChange& change,
+                                                                Time now);
   // Hands leadership to `target`, or with 0 to the most advanced voter. Ends with TransferEnded.
   [[nodiscard]] std::expected<void, Refusal> transfer_leadership(MemberId target, Time now);
   // A deadline has come. Harmless at any time.
   void expire(Time now);
 
-  // --- outputs -----------------------------------------------------------------------------------------------
-  // Collects what is to be done into `out` (cleared first). Call it once per turn, after all inputs of the turn:
-  // proposals and reads of one turn share one message to each peer and one log write.
+  // --- outputs
+  // -----------------------------------------------------------------------------------------------
+  // Collects what is to be done into `out` (cleared first). Call it once per turn, after all inputs
+  // of the turn: proposals and reads of one turn share one message to each peer and one log write.
   void take_effects(Time now, Effects& out);
   // When expire() wants to be called at the latest; kNever if not at all.
   [[nodiscard]] Time next_deadline() const;
 
-  // --- what it is --------------------------------------------------------------------------------------------
+  // --- what it is
+  // --------------------------------------------------------------------------------------------
   [[nodiscard]] Role role() const { return role_; }
   [[nodiscard]] Term current_term() const { return hard_state_.current_term; }
   [[nodiscard]] MemberId voted_for() const { return hard_state_.voted_for; }
@@ -119,7 +119,8 @@ class Raft {
   [[nodiscard]] Index last_applied() const { return applied_; }
   [[nodiscard]] Index stable_index() const { return stable_.index(); }
   [[nodiscard]] const RaftLog& log() const { return log_; }
-  [[nodiscard]] const Configuration& configuration() const;  // the one in force: the last in the log
+  [[nodiscard]] const Configuration& configuration()
+      const;  // the one in force: the last in the log
   [[nodiscard]] Index configuration_index() const;
   [[nodiscard]] const Identity& identity() const { return identity_; }
   [[nodiscard]] const Options& options() const { return options_; }
@@ -127,14 +128,159 @@ class Raft {
   [[nodiscard]] bool may_serve_default_reads() const;
   [[nodiscard]] bool promise_lost() const { return promise_lost_; }
   [[nodiscard]] bool transferring() const { return transfer_.has_value(); }
-  // When this node last heard from its leader (a leader: from a quorum). Time::min(): never.
-  [[nodiscard]] Time last_leader_contact() const { return last_leader_contact_; }
+  // When this node last heard from the leader that it follows; nullopt: it follows none. A leader:
+  // see peers().
+  [[nodiscard]] std::optional<Time> last_leader_contact() const { return last_leader_contact_; }
+  // Where the leader said that it is reached; "" if it did not say so in this term.
+  [[nodiscard]] const std::string& leader_address() const { return leader_address_; }
   [[nodiscard]] std::vector<PeerStatus> peers(Time now) const;  // empty unless leader
   // For the simulator's invariants (I11, I16): what a leader or candidate believes.
   [[nodiscard]] const std::map<MemberId, Progress>& progress() const { return progress_; }
-  [[nodiscard]] const std::vector<MemberId>& votes_granted() const { return votes_granted_; }
+  [[nodiscard]] const VoterSet& votes_granted() const { return votes_granted_; }
 
-// (private part)
+ private:
+  struct ConfigurationAt {
+    Index index;
+    Configuration configuration;
+  };
+  struct Gated {  // a message that promises something: sent once this write is durable
+    WriteId after;
+    Envelope envelope;
+  };
+  struct Transfer {
+    MemberId target;
+    Time deadline{};
+    bool timeout_now_sent = false;
+  };
+
+  // --- raft.cc: terms, roles, the way of messages and writes ---
+  [[nodiscard]] bool admit(const Route& route, const Message& message);
+  [[nodiscard]] bool adopt_term(const Envelope& envelope, Time now);
+  void become_follower(Term term, std::string_view reason, Time now);
+  void become_leader(Time now);
+  void set_role(Role role, std::string_view reason);
+  void set_leader(MemberId leader);
+  void leave_leadership();
+  void set_hard_state(Term term, MemberId voted_for);
+  void send(MemberId to, Message message, Incarnation to_incarnation = Incarnation());
+  void send_after(WriteId write, MemberId to, Message message,
+                  Incarnation to_incarnation = Incarnation());
+  void release_gated();
+  [[nodiscard]] bool write_needed() const;
+  [[nodiscard]] WriteId write_with_everything() const;
+  [[nodiscard]] WriteId write_with_hard_state() const;
+  void hand_out_write(Time now);
+  void hand_out_apply();
+  [[nodiscard]] bool disk_stalled(Time now) const;
+  [[nodiscard]] bool is_self(MemberId id) const { return id == identity_.member; }
+
+  // --- election.cc ---
+  void on(const Envelope& envelope, const PreVote& request, Time now);
+  void on(const Envelope& envelope, const PreVoteReply& reply, Time now);
+  void on(const Envelope& envelope, const RequestVote& request, Time now);
+  void on(const Envelope& envelope, const RequestVoteReply& reply, Time now);
+  void on(const Envelope& envelope, const TimeoutNow& request, Time now);
+  [[nodiscard]] bool sticks_to_leader(Time now) const;
+  [[nodiscard]] bool may_campaign(Time now) const;
+  void start_pre_vote(Time now);
+  void campaign(bool leadership_transfer, Time now);
+  void record_vote(MemberId voter, bool granted);
+  [[nodiscard]] VoteResult count_votes() const;
+  void decide_election(Time now);
+  void reset_election_timer(Time now);
+  void expire_follower(Time now);
+  void expire_leader(Time now);
+  [[nodiscard]] bool quorum_in_contact(Time now) const;
+  [[nodiscard]] bool in_contact(MemberId id, Time now) const;
+  [[nodiscard]] MemberId best_successor(Time now) const;
+  void try_timeout_now();
+
+  // --- replication.cc ---
+  void on(const Envelope& envelope, AppendEntries& request, Time now);
+  void on(const Envelope& envelope, const AppendEntriesReply& reply, Time now);
+  void refuse_append(const Envelope& envelope, const AppendEntries& request);
+  [[nodiscard]] bool take_entries(const Envelope& envelope, AppendEntries& request);
+  void heard_from_leader(const Envelope& envelope, const AppendEntries& request, Time now);
+  void append(Entry entry);
+  void append_own(EntryDraft draft);
+  void truncate_from(Index from);
+  void owe_reply_if_news();
+  void reply_to_leader();
+  void commit_through(Index index);
+  void commit_by_quorum(Time now);
+  void repair_promise();
+  void replicate();
+  void send_append(MemberId peer, Progress& progress);
+  [[nodiscard]] AppendEntries append_request(const Progress& progress) const;
+  void fetch_for(MemberId peer, Progress& progress);
+
+  // --- membership.cc ---
+  void configuration_appended(Index index, Configuration configuration);
+  void configuration_in_force();
+  void forget_old_configurations();
+  void drive_membership(Time now);
+  [[nodiscard]] MemberId promotable_learner(Time now) const;
+  void propose_configuration(const Configuration& configuration);
+
+  // --- read_index.cc ---
+  void start_read_round();
+  void confirm_reads();
+
+  Options options_;
+  Identity identity_;
+  Prng prng_;
+
+  // Persistent state on all servers (Figure 2): what it is now. What of it is durable: stable_,
+  // hard_state_write_.
+  HardState hard_state_;
+  RaftLog log_;
+  Stable stable_;
+  std::vector<ConfigurationAt>
+      configurations_;  // the committed one first, then those behind it in the log
+  bool promise_lost_ = false;
+
+  // What no log write carries yet.
+  bool hard_state_dirty_ = false;
+  Index unsaved_from_;  // the first entry that no write carries
+  std::optional<Index> unsaved_truncate_;
+  WriteId hard_state_write_;  // the last write that carried a hard state
+  std::vector<Gated> gated_;
+
+  // Volatile state on all servers.
+  Role role_ = Role::follower;
+  Index commit_index_;
+  Index handed_to_apply_;
+  Index applied_;
+  std::map<MemberId, Incarnation> incarnations_;  // the latest seen of each member
+  Time election_deadline_{};
+
+  // A follower's: of its leader in this term.
+  MemberId leader_;
+  Incarnation leader_incarnation_;
+  std::string leader_address_;
+  std::optional<Time> last_leader_contact_;
+  Index matched_;        // our log is the leader's through here, durable or not
+  Index leader_commit_;  // as the leader said
+  ReadRound leader_round_;
+  bool reply_owed_ = false;
+  Index replied_match_;
+  ReadRound replied_round_;
+
+  // A candidate's.
+  bool pre_vote_ = false;
+  VoterSet votes_granted_;
+  VoterSet votes_refused_;
+  std::optional<WriteId> own_vote_write_;  // the own vote counts when this write is durable
+
+  // A leader's.
+  std::map<MemberId, Progress> progress_;  // every other member
+  Index term_start_;                       // its no-op entry
+  Index caught_up_target_;  // its last index one heartbeat ago: a learner that has it has caught up
+  Time heartbeat_deadline_{};
+  std::optional<Transfer> transfer_;
+  ReadIndexQueue reads_;
+
+  Effects out_;
 };
 
 }  // namespace raftkv::raft

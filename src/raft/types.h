@@ -1,4 +1,5 @@
-// The numbers of consensus, each a type of its own (Ongaro and Ousterhout 2014, Figure 2; design, section 12).
+// The numbers of consensus, each a type of its own (Ongaro and Ousterhout 2014, Figure 2; design,
+// section 12).
 #pragma once
 
 #include "src/base/number.h"
@@ -17,9 +18,10 @@ using ClusterId = Number<struct ClusterTag>;
 // One run of a node: counts its starts, durable before the first message.
 using Incarnation = Number<struct IncarnationTag>;
 
-using WriteId = Number<struct WriteTag>;        // a log write handed out by the core; consecutive
-using ReadRound = Number<struct ReadRoundTag>;  // one confirmation of leadership for all reads that wait
-using Ticket = Number<struct TicketTag>;        // a request inside a node; unique within an incarnation
+using WriteId = Number<struct WriteTag>;  // a log write handed out by the core; consecutive
+using ReadRound =
+    Number<struct ReadRoundTag>;          // one confirmation of leadership for all reads that wait
+using Ticket = Number<struct TicketTag>;  // a request inside a node; unique within an incarnation
 
 // Who a node is. All parts are fixed within an incarnation.
 struct Identity {

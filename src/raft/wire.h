@@ -1,5 +1,5 @@
-// Frames: how messages travel between members. One layout for raft's messages and for what a node forwards to
-// its leader (src/replica/forward.h).
+// Frames: how messages travel between members. One layout for raft's messages and for what a node
+// forwards to its leader (src/replica/forward.h).
 //
 // Layout (little-endian):
 //    0  u32  size of the frame behind this field
@@ -27,7 +27,8 @@ namespace raftkv::raft {
 
 inline constexpr std::uint8_t kWireVersion = 1;
 inline constexpr std::size_t kFrameHeaderSize = 72;
-inline constexpr std::size_t kFrameSizeMax = 64u << 20;  // more is refused before anything is allocated
+inline constexpr std::size_t kFrameSizeMax = 64u
+                                             << 20;  // more is refused before anything is allocated
 
 // A frame to be sent: the head, then every entry's bytes, shared and not copied.
 struct Frame {
@@ -61,15 +62,18 @@ struct ReceivedFrame {
   std::vector<Entry> entries;
 };
 
-// The size of the whole frame, from its first 4 bytes. Errors: invalid (below a header or above kFrameSizeMax).
+// The size of the whole frame, from its first 4 bytes. Errors: invalid (below a header or above
+// kFrameSizeMax).
 [[nodiscard]] Result<std::size_t> frame_size(std::string_view first_four_bytes);
 
 // Makes a frame with a body of its own (replica's kinds).
-[[nodiscard]] Frame make_frame(FrameKind kind, const Route& route, Term term, std::string_view body);
+[[nodiscard]] Frame make_frame(FrameKind kind, const Route& route, Term term,
+                               std::string_view body);
 // Errors: corrupt, unsupported (another version or kind).
 [[nodiscard]] Result<ReceivedFrame> parse_frame(SharedBytes frame);
 
-[[nodiscard]] Frame encode(const Envelope& envelope);
+// Entries are shared, not copied.
+[[nodiscard]] Frame encode(Envelope envelope);
 // The message in a frame of one of raft's kinds; its entries are moved out of `frame`.
 [[nodiscard]] Result<Envelope> decode(ReceivedFrame frame);
 

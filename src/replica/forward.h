@@ -1,5 +1,5 @@
-// What a follower forwards to its leader (`serve --on-follower=forward`): a request as a peer message, and its
-// reply. Bodies of the frame kinds forward and forward_reply (src/raft/wire.h).
+// What a follower forwards to its leader (`serve --on-follower=forward`): a request as a peer
+// message, and its reply. Bodies of the frame kinds forward and forward_reply (src/raft/wire.h).
 #pragma once
 
 #include <string>

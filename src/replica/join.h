@@ -1,9 +1,10 @@
-// Joining: a small pure state machine that runs before there is a Host. Requests out, answers in. Production
-// sends its requests with Beast, the simulator over its client network; src/http/join_http.h turns requests and
-// answers into HTTP and back for both.
+// Joining: a small pure state machine that runs before there is a Host. Requests out, answers in.
+// Production sends its requests with Beast, the simulator over its client network;
+// src/http/join_http.h turns requests and answers into HTTP and back for both.
 //
-// It asks each endpoint in turn, follows redirects to the leader, waits after failures (1/8 s, doubled up to 2 s),
-// and gives up only when an answer is final (400, 409, 410) or the deadline has passed.
+// It asks each endpoint in turn, follows redirects to the leader, waits after failures (1/8 s,
+// doubled up to 2 s), and gives up only when an answer is final (400, 409, 410) or the deadline has
+// passed.
 #pragma once
 
 #include <optional>

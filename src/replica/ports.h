@@ -1,5 +1,6 @@
-// The ports of a node. replica::Host is the same code in production and in simulation; the two worlds differ only
-// in what they plug in here. Every callback runs on the Host's loop; nothing here blocks but a job inside a Worker.
+// The ports of a node. replica::Host is the same code in production and in simulation; the two
+// worlds differ only in what they plug in here. Every callback runs on the Host's loop; nothing
+// here blocks but a job inside a Worker.
 #pragma once
 
 #include <cstddef>
@@ -23,9 +24,11 @@ namespace raftkv::replica {
 struct Clock {
   virtual ~Clock() = default;
   [[nodiscard]] virtual Time now() = 0;
-  // Calls Host::expire() at this time or soon after; replaces the wake-up asked for before. kNever: none.
+  // Calls Host::expire() at this time or soon after; replaces the wake-up asked for before. kNever:
+  // none.
   virtual void wake_at(Time time) = 0;
-  // Calls Host::turn() once, after the inputs that are ready now. Asked for again before that, it is one call.
+  // Calls Host::turn() once, after the inputs that are ready now. Asked for again before that, it
+  // is one call.
   virtual void turn_soon() = 0;
 };
 
@@ -34,8 +37,9 @@ struct PeerAddress {
   std::string address;  // HOST:PORT; its raft address
 };
 
-// Best effort: may lose, delay, double and reorder; never changes bytes unnoticed (frames are checksummed).
-// What arrives goes to Host::receive; what happens to connections to Host::peer_event.
+// Best effort: may lose, delay, double and reorder; never changes bytes unnoticed (frames are
+// checksummed). What arrives goes to Host::receive; what happens to connections to
+// Host::peer_event.
 struct PeerNetwork {
   virtual ~PeerNetwork() = default;
   virtual void send(const PeerAddress& to, raft::Frame frame) = 0;
@@ -52,7 +56,8 @@ struct Worker {
   virtual void run(Job job, Done done) = 0;
 };
 
-// Takes the answer of a request. Every submitted ticket is answered exactly once, unless the process dies.
+// Takes the answer of a request. Every submitted ticket is answered exactly once, unless the
+// process dies.
 struct Responder {
   virtual ~Responder() = default;
   virtual void respond(Ticket ticket, Reply reply) = 0;
@@ -77,18 +82,19 @@ struct Observer {
   virtual void observe(const Event& event) = 0;
 };
 
-// The durable log with its promise (design, section 6). Used from the log worker; read() from the read worker, at
-// the same time.
+// The durable log with its promise (design, section 6). Used from the log worker; read() from the
+// read worker, at the same time.
 struct LogStore {
   virtual ~LogStore() = default;
-  // Makes all writes durable, in order, with as few syncs as it can. Hard state is durable before the entries of
-  // its write. Error: fatal; afterwards nothing more may be written.
+  // Makes all writes durable, in order, with as few syncs as it can. Hard state is durable before
+  // the entries of its write. Error: fatal; afterwards nothing more may be written.
   [[nodiscard]] virtual Status append(std::span<const raft::LogWrite> writes) = 0;
-  // Entries from..to, or the first of them up to bytes_max, at least one. Errors: not_found (truncated or cut
-  // meanwhile), corrupt.
-  [[nodiscard]] virtual Result<std::vector<raft::Entry>> read(Index from, Index to, std::size_t bytes_max) = 0;
-  // Notes durably how far the log is known to be synced (`through`). Called when writes pause, and every 50 ms
-  // while they happen.
+  // Entries from..to, or the first of them up to bytes_max, at least one. Errors: not_found
+  // (truncated or cut meanwhile), corrupt.
+  [[nodiscard]] virtual Result<std::vector<raft::Entry>> read(Index from, Index to,
+                                                              std::size_t bytes_max) = 0;
+  // Notes durably how far the log is known to be synced (`through`). Called when writes pause, and
+  // every 50 ms while they happen.
   [[nodiscard]] virtual Status checkpoint() = 0;
 };
 

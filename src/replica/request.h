@@ -1,5 +1,6 @@
-// What a client asks of a node, and what it gets. The router (src/http/router.h) turns HTTP into these and back;
-// a follower that forwards sends them to the leader as they are (src/replica/forward.h).
+// What a client asks of a node, and what it gets. The router (src/http/router.h) turns HTTP into
+// these and back; a follower that forwards sends them to the leader as they are
+// (src/replica/forward.h).
 #pragma once
 
 #include <cstdint>
@@ -48,7 +49,8 @@ struct GetMembers {};
 struct GetStatus {};
 using Request = std::variant<Write, Read, Join, Remove, Transfer, GetMembers, GetStatus>;
 
-// --- answers ---------------------------------------------------------------------------------------------------
+// --- answers
+// ---------------------------------------------------------------------------------------------------
 
 struct Written {
   Index index;
@@ -66,8 +68,8 @@ struct MemberInfo {
   bool leader = false;
   // Progress: only in a leader's answer.
   std::optional<Index> match;
-  std::optional<std::uint64_t> lag;              // entries behind the leader's last
-  std::optional<std::int64_t> last_contact_ms;   // absent also for one never heard from
+  std::optional<std::uint64_t> lag;             // entries behind the leader's last
+  std::optional<std::int64_t> last_contact_ms;  // absent also for one never heard from
 };
 struct Members {
   Index index;  // of the configuration's entry
@@ -97,8 +99,8 @@ struct NodeStatus {
   std::uint64_t digest = 0;
   raft::Incarnation incarnation;
   std::int64_t uptime_ms = 0;
-  bool ready = false;        // /readyz
-  std::string not_ready;     // why not, for a person
+  bool ready = false;     // /readyz
+  std::string not_ready;  // why not, for a person
 };
 
 // Whether a request that failed may have happened. What a checker needs, and a careful client.
@@ -134,7 +136,8 @@ struct Failed {
   std::string detail;  // plain words
 };
 
-using Answer = std::variant<Written, ReadResult, Members, Joined, Removed, Transferred, NodeStatus, Failed>;
+using Answer =
+    std::variant<Written, ReadResult, Members, Joined, Removed, Transferred, NodeStatus, Failed>;
 
 struct LeaderHint {
   std::string name;
@@ -144,11 +147,12 @@ struct LeaderHint {
 // An answer, and what every HTTP response says in its headers.
 struct Reply {
   Answer answer;
-  std::string node;                   // name of the node that answered
-  Index index;                        // its applied index
-  Term term;                          // its current term
-  std::optional<LeaderHint> leader;   // whom it takes for the leader
-  std::optional<std::int64_t> last_contact_ms;  // stale reads: since the leader was heard from; absent: never
+  std::string node;                  // name of the node that answered
+  Index index;                       // its applied index
+  Term term;                         // its current term
+  std::optional<LeaderHint> leader;  // whom it takes for the leader
+  std::optional<std::int64_t>
+      last_contact_ms;  // stale reads: since the leader was heard from; absent: never
 };
 
 }  // namespace raftkv::replica

@@ -75,8 +75,8 @@ TEST(Bytes, OrderedNumbersSortAsTheirBytes) {
 }
 
 TEST(Checksum, MatchesPublishedValues) {
-  EXPECT_EQ(checksum64(""), 0x2d06800538d394c2ULL);  // XXH3-64 of nothing
-  EXPECT_EQ(crc32c("123456789"), 0xe3069283u);       // the CRC-32C check value
+  EXPECT_EQ(checksum64(""), 0x2d06800538d394c2ULL);       // XXH3-64 of nothing
+  EXPECT_EQ(crc32c("123456789"), 0xe3069283u);            // the CRC-32C check value
   EXPECT_EQ(crc32c(std::string(32, '\0')), 0x8a9136aau);  // RFC 3720, B.4
 }
 
