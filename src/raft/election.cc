@@ -57,8 +57,14 @@ void Raft::on(const Envelope& envelope, const RequestVote& request, Time now) {
 // --- the candidate's side
 // ----------------------------------------------------------------------------------------
 
+// A voter campaigns; also one that an uncommitted configuration leaves out, because the entry that
+// removes it may be in its log only, and then nobody else can win (dissertation 4.2.2;
+// docs/decisions/0001-removed-voters-campaign.md).
 bool Raft::may_campaign(Time now) const {
-  return configuration().is_voter(identity_.member) && !promise_lost_ && !disk_stalled(now);
+  const bool voter = std::any_of(
+      configurations_.begin(), configurations_.end(),
+      [&](const ConfigurationAt& c) { return c.configuration.is_voter(identity_.member); });
+  return voter && !promise_lost_ && !disk_stalled(now);
 }
 
 void Raft::reset_election_timer(Time now) {

@@ -1,0 +1,92 @@
+// A handful of Raft cores with a hand-pumped network, hand-completed disks and virtual time. For
+// scripts (script_test.cc) and random schedules (random_test.cc); the whole node has its own world
+// in sim/.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/raft/raft.h"
+
+namespace raftkv::raft {
+
+// What a node's disk holds: what a crash leaves.
+struct Disk {
+  HardState hard_state;
+  std::vector<Entry> log;  // [0] is index 1
+  Index applied;
+  Incarnation incarnation;
+};
+
+struct Node {
+  MemberId id;
+  Disk disk;
+  bool up = false;
+  bool auto_disk = true;  // log writes are durable at once
+  std::unique_ptr<Raft> raft;
+  std::deque<LogWrite> writes;  // handed out, not durable
+  std::vector<Entry> applied;   // what the state machine saw in this and earlier incarnations
+  std::vector<ReadGranted> granted;
+  std::vector<ReadRefused> refused;
+};
+
+class Cluster {
+ public:
+  using Trace = std::function<void(const std::string&)>;
+
+  explicit Cluster(std::uint64_t seed, Options options = {}) : options_(options), prng_(seed) {}
+
+  // A node with this disk, not started. The first entry of every log is `configuration`.
+  Node& add(MemberId id, const Configuration& configuration,
+            const std::vector<std::uint64_t>& terms, HardState hard_state);
+  Node& add_empty(MemberId id);
+  void start(MemberId id);
+  void crash(MemberId id);  // what is not durable is lost
+
+  [[nodiscard]] Node& node(MemberId id) { return *nodes_.at(id); }
+  [[nodiscard]] Raft& raft(MemberId id);
+  [[nodiscard]] const std::map<MemberId, std::unique_ptr<Node>>& nodes() const { return nodes_; }
+  [[nodiscard]] std::vector<Envelope>& network() { return network_; }
+  [[nodiscard]] Time now() const { return now_; }
+  void advance(Duration by) { now_ += by; }
+  void set_trace(Trace trace) { trace_ = std::move(trace); }
+
+  // Each of these runs one input and carries out what it causes.
+  void deliver(std::size_t message);  // moves it out of network()
+  void expire(MemberId id);           // its next deadline has come
+  void write_one(MemberId id);        // the oldest log write becomes durable
+  void act(MemberId id, const std::function<void(Raft&)>& input);
+  // Delivers and writes (auto disks) until nothing moves.
+  void settle();
+
+ private:
+  void carry_out(Node& node);
+  void make_durable(Node& node, const LogWrite& write);
+  void say(const std::string& line) {
+    if (trace_) trace_(line);
+  }
+
+  Options options_;
+  Prng prng_;
+  Time now_{};
+  std::map<MemberId, std::unique_ptr<Node>> nodes_;
+  std::vector<Envelope> network_;
+  Trace trace_;
+};
+
+// Voters with these ids, names n1, n2, …, instances 101, 102, …
+[[nodiscard]] Configuration configuration_of(const std::vector<std::uint64_t>& voters,
+                                             const std::vector<std::uint64_t>& learners = {});
+
+// One line for a person: "1->2 AppendEntries term=2 prev=3/1 commit=2 entries=4/2".
+[[nodiscard]] std::string describe(const Envelope& envelope);
+[[nodiscard]] std::string describe(MemberId node, const Event& event);
+// "n1 leader term=2 commit=3 log=1,1,2".
+[[nodiscard]] std::string describe(const Node& node);
+
+}  // namespace raftkv::raft
