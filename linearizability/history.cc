@@ -389,7 +389,7 @@ Result<OperationId> HistoryBuilder::invoke(std::uint32_t process, const Call& ca
     history_.invoke_times_.assign(id, kNoTime);
     history_.return_times_.assign(id, kNoTime);
   }
-  if (history_.has_times()) {
+  if (time_ns || history_.has_times()) {
     history_.invoke_times_.push_back(time_ns.value_or(kNoTime));
     history_.return_times_.push_back(kNoTime);
   }

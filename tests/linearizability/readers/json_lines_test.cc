@@ -64,6 +64,8 @@ TEST(JsonLines, PutsOperationsInOrderOfTime) {
   EXPECT_EQ(reading->history[0].invoked, 0u);
   EXPECT_EQ(reading->history[1].invoked, 1u);
   EXPECT_EQ(reading->history[0].returned, 2u);
+  EXPECT_EQ(reading->history.invoke_time(0), 1);
+  EXPECT_EQ(reading->history.return_time(0), 7);
   EXPECT_EQ(reading->history.return_time(1), 9);
 }
 
