@@ -108,8 +108,7 @@ class Router {
 
   // A problem document for what the server itself refuses: bad framing, sizes, timeouts, too many
   // connections. `code` as in docs/api.md.
-  [[nodiscard]] HttpResponse refuse(int status, std::string_view code,
-                                    std::string_view detail) const;
+  [[nodiscard]] HttpResponse refuse(std::string_view code, std::string_view detail) const;
 
  private:
   RouterOptions options_;
