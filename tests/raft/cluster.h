@@ -41,6 +41,7 @@ class Cluster {
 
   explicit Cluster(std::uint64_t seed, Options options = {}) : options_(options), prng_(seed) {}
 
+  void set_options(const Options& options) { options_ = options; }  // of nodes started from now on
   // A node with this disk, not started. The first entry of every log is `configuration`.
   Node& add(MemberId id, const Configuration& configuration,
             const std::vector<std::uint64_t>& terms, HardState hard_state);
