@@ -176,6 +176,7 @@ void Cluster::start(MemberId id) {
   recovered.hard_state = n.disk.hard_state;
   recovered.applied = n.disk.applied;
   recovered.last = Index(n.disk.log.size());
+  recovered.promise_lost = n.promise_lost;
   recovered.configuration =
       configuration_in(n.disk.log, n.disk.applied, recovered.configuration_index);
   for (const Entry& e : n.disk.log) {

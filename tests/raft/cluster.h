@@ -27,7 +27,8 @@ struct Node {
   MemberId id;
   Disk disk;
   bool up = false;
-  bool auto_disk = true;  // log writes are durable at once
+  bool promise_lost = false;  // what recovery says at the next start
+  bool auto_disk = true;      // log writes are durable at once
   std::unique_ptr<Raft> raft;
   std::deque<LogWrite> writes;  // handed out, not durable
   std::vector<Entry> applied;   // what the state machine saw in this and earlier incarnations

@@ -94,6 +94,7 @@ class Story {
       HardState hard_state{Term(c.number("term", 1)), MemberId(c.number("vote", 0))};
       cluster_.add(c.node(), configuration_, numbers(c.get("log", "1")), hard_state).disk.applied =
           Index(c.number("applied", 0));
+      cluster_.node(c.node()).promise_lost = c.get("lost") == "yes";
       cluster_.start(c.node());
     } else if (c.verb == "empty") {
       cluster_.add_empty(c.node());
