@@ -25,7 +25,7 @@ const std::vector<Floor>& floors() {
       {"src/kv", {"src/base/"}, {}, false},
       {"src/replica", {"src/base/", "src/raft/", "src/kv/"}, {}, false},
       {"src/storage",
-       {"src/base/", "src/raft/", "src/kv/", "src/replica/ports.h"},
+       {"src/base/", "src/raft/", "src/kv/", "src/replica/ports.h", "src/replica/state_store.h"},
        {"leveldb/"},
        true},
       {"src/net",

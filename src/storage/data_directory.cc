@@ -1,0 +1,360 @@
+#include "src/storage/data_directory.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "src/base/bytes.h"
+#include "src/base/check.h"
+#include "src/base/checksum.h"
+#include "src/storage/recovery.h"
+#include "src/storage/status.h"
+
+namespace raftkv::storage {
+namespace {
+
+constexpr std::string_view kLog = "log";
+constexpr std::string_view kFirstState = "state-1";
+constexpr std::string_view kInstance = "instance";
+constexpr std::uint8_t kInstanceVersion = 1;
+constexpr std::string_view kAdvice =
+    "see that this user may read and write there and that the disk has room, or choose another "
+    "directory with --data";
+
+bool is_database(std::string_view name) {
+  return name == kLog || name.starts_with("state-");
+}
+
+bool is_ours(std::string_view name) {
+  return is_database(name) || name.starts_with("LOCK") || name.starts_with(kInstance) ||
+         name.starts_with("promise.");
+}
+
+bool is_nobodys(std::string_view name) {
+  return name == "." || name == ".." || name == "lost+found";
+}
+
+// "instance", little-endian: u64 checksum (XXH3-64 of what follows), u8 version (1), u64 instance.
+std::string encode_instance(raft::InstanceId instance) {
+  std::string out;
+  ByteWriter writer(out);
+  writer.u64(0);
+  writer.u8(kInstanceVersion);
+  writer.u64(instance.value);
+  put_u64(out.data(), checksum64(std::string_view(out).substr(8)));
+  return out;
+}
+
+Result<raft::InstanceId> decode_instance(std::string_view bytes) {
+  ByteReader reader(bytes);
+  const std::uint64_t checksum = reader.u64();
+  const std::uint8_t version = reader.u8();
+  const raft::InstanceId instance(reader.u64());
+  if (!reader.done() || checksum != checksum64(bytes.substr(8)) || !instance) {
+    return failure(ErrorCode::corrupt, "instance file: its checksum is bad");
+  }
+  if (version != kInstanceVersion) {
+    return failure(ErrorCode::unsupported, "instance file: written by a newer version of raftkv");
+  }
+  return instance;
+}
+
+// Makes the directory and what is missing above it.
+leveldb::Status make_directories(FailStopEnv& env, const std::string& path) {
+  if (env.FileExists(path)) return leveldb::Status::OK();
+  const std::string parent = directory_of(path);
+  if (parent != path) {
+    if (const auto status = make_directories(env, parent); !status.ok()) return status;
+  }
+  return env.CreateDir(path);
+}
+
+std::string without_trailing_slashes(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  return path;
+}
+
+}  // namespace
+
+DataDirectory::DataDirectory(Disk& disk, std::string path)
+    : disk_(disk),
+      path_(without_trailing_slashes(std::move(path))),
+      env_(disk, flag_),
+      log_env_(disk, flag_),
+      state_env_(disk, flag_) {}
+
+DataDirectory::~DataDirectory() {
+  if (lock_ != nullptr) (void)disk_.UnlockFile(lock_);  // the process may end without it as well
+}
+
+std::string DataDirectory::at(std::string_view name) const {
+  return fmt::format("{}/{}", path_, name);
+}
+
+Result<std::unique_ptr<DataDirectory>> DataDirectory::take(Disk& disk, std::string path,
+                                                           bool make) {
+  std::unique_ptr<DataDirectory> directory(new DataDirectory(disk, std::move(path)));
+  if (Status there = directory->be_there(make); !there) return failure(there);
+  if (Status ours = directory->find_stage(); !ours) return failure(ours);
+  if (Status locked = directory->lock(); !locked) return failure(locked);
+  // Now that nobody else changes it.
+  if (Status ours = directory->find_stage(); !ours) return failure(ours);
+  return directory;
+}
+
+Status DataDirectory::be_there(bool make) {
+  if (disk_.FileExists(path_)) return {};
+  if (!make) {
+    return failure(
+        ErrorCode::not_found,
+        fmt::format("there is no data directory {0}: make a new cluster with 'raftkv init "
+                    "--data {0} --id NAME', or join one with 'raftkv serve --data {0} "
+                    "--id NAME --join HOST:PORT'",
+                    path_));
+  }
+  if (const auto made = make_directories(env_, path_); !made.ok()) return unusable(made);
+  return {};
+}
+
+Status DataDirectory::lock() {
+  const auto locked = disk_.LockFile(at("LOCK"), &lock_);
+  if (locked.ok()) return {};
+  // LevelDB tells "held by another" from "not writable" only in words: who may write another file
+  // here met a lock.
+  leveldb::WritableFile* probe = nullptr;
+  const std::string probe_name = at("LOCK.probe");
+  if (const auto written = disk_.NewWritableFile(probe_name, &probe); !written.ok()) {
+    return unusable(written);
+  }
+  delete probe;
+  (void)disk_.RemoveFile(probe_name);
+  return failure(ErrorCode::unavailable,
+                 fmt::format("{} is in use by another raftkv process: stop that one first, or give "
+                             "this node a directory of its own with --data",
+                             path_));
+}
+
+std::unexpected<Error> DataDirectory::unusable(const leveldb::Status& status) const {
+  return failure(ErrorCode::fatal,
+                 fmt::format("{} cannot be used ({}): {}", path_, status.ToString(), kAdvice));
+}
+
+Status DataDirectory::find_stage() {
+  std::vector<std::string> names;
+  if (const auto status = disk_.GetChildren(path_, &names); !status.ok()) return unusable(status);
+  const auto foreign = std::ranges::find_if(
+      names, [](const std::string& name) { return !is_ours(name) && !is_nobodys(name); });
+  const bool has_database = std::ranges::any_of(names, is_database);
+  if (PromiseFile::exists(disk_, path_)) {
+    stage_ = Stage::node;
+  } else if (foreign != names.end()) {
+    return failure(ErrorCode::invalid,
+                   fmt::format("{} holds other files ({}): choose an empty directory with --data",
+                               path_, *foreign));
+  } else if (disk_.FileExists(at(kInstance))) {
+    stage_ = Stage::joining;
+  } else {
+    stage_ = has_database ? Stage::unfinished : Stage::empty;
+  }
+  return {};
+}
+
+Status DataDirectory::create_cluster(raft::ClusterId cluster, raft::InstanceId instance,
+                                     const NodeNames& names) {
+  CHECK(cluster);
+  CHECK(instance);
+  if (Status free = refuse_node(); !free) return free;
+  if (stage_ == Stage::joining) {
+    return failure(ErrorCode::invalid,
+                   fmt::format("{} has begun to join a cluster and may be a member of it: finish "
+                               "with 'raftkv serve --join', or choose another directory",
+                               path_));
+  }
+  const raft::Configuration configuration =
+      raft::bootstrap_configuration(names.name, instance, names.http_address, names.raft_address);
+  std::string payload;
+  configuration.encode(payload);
+  const raft::Term term(1);
+  const raft::Index index(1);
+  const raft::Entry entry = raft::Entry::seal(
+      raft::EntryDraft::copy_of(raft::EntryKind::configuration, payload), term, index);
+  Promise promise;
+  promise.identity = {.cluster = cluster,
+                      .member = configuration.members.front().id,
+                      .instance = instance,
+                      .incarnation = {}};
+  promise.hard_state.current_term = term;
+  promise.through = {.index = index, .term = term, .sequence = 0};
+  promise.names = names;
+  return create_node(std::move(promise), {&entry, 1});
+}
+
+Result<raft::InstanceId> DataDirectory::begin_join(raft::InstanceId fresh) {
+  CHECK(fresh);
+  if (Status free = refuse_node(); !free) return failure(free);
+  const std::string name = at(kInstance);
+  if (stage_ == Stage::joining) {
+    std::string bytes;
+    if (const auto status = leveldb::ReadFileToString(&disk_, name, &bytes); !status.ok()) {
+      return unusable(status);
+    }
+    return explained(decode_instance(bytes));
+  }
+  const std::string unfinished = name + ".tmp";
+  if (Status written = write_synced(env_, unfinished, encode_instance(fresh)); !written) {
+    return failure(written);
+  }
+  if (const auto status = env_.RenameFile(unfinished, name); !status.ok()) return unusable(status);
+  stage_ = Stage::joining;
+  return fresh;
+}
+
+Status DataDirectory::finish_join(raft::ClusterId cluster, raft::MemberId member,
+                                  const NodeNames& names) {
+  CHECK(stage_ == Stage::joining);
+  CHECK(cluster);
+  CHECK(member);
+  const auto instance = begin_join(raft::InstanceId(1));  // gives the one that was made
+  if (!instance) return failure(instance);
+  Promise promise;
+  promise.identity = {
+      .cluster = cluster, .member = member, .instance = *instance, .incarnation = {}};
+  promise.names = names;
+  return create_node(std::move(promise), {});
+}
+
+Status DataDirectory::refuse_node() const {
+  if (stage_ != Stage::node) return {};
+  return failure(
+      ErrorCode::invalid,
+      fmt::format("{0} already holds a node: start it with 'raftkv serve --data {0}', or "
+                  "choose another directory",
+                  path_));
+}
+
+Status DataDirectory::create_node(Promise promise, std::span<const raft::Entry> log) {
+  if (Status cleared = clear(); !cleared) return cleared;
+  promise.state_directory = kFirstState;
+  if (Status made = LevelDbLogStore::create(log_env_, at(kLog), log); !made) {
+    return explained(made);
+  }
+  if (Status made = LevelDbStore::create(state_env_, at(kFirstState)); !made) {
+    return explained(made);
+  }
+  promise.through.sequence = log_env_.synced_sequence();
+  if (Status made = PromiseFile::create(env_, path_, promise); !made) return explained(made);
+  stage_ = Stage::node;
+  // Of no more use, and harmless should it stay.
+  if (disk_.FileExists(at(kInstance))) (void)env_.RemoveFile(at(kInstance));
+  return {};
+}
+
+Status DataDirectory::clear() {
+  std::vector<std::string> names;
+  if (const auto status = disk_.GetChildren(path_, &names); !status.ok()) return unusable(status);
+  for (const std::string& name : names) {
+    if (!is_database(name)) continue;
+    if (const auto status = remove_database(at(name)); !status.ok()) return unusable(status);
+  }
+  return {};
+}
+
+leveldb::Status DataDirectory::remove_database(const std::string& path) {
+  std::vector<std::string> names;
+  auto status = disk_.GetChildren(path, &names);
+  for (const std::string& name : names) {
+    if (is_nobodys(name) || !status.ok()) continue;
+    status = env_.RemoveFile(fmt::format("{}/{}", path, name));
+  }
+  return status.ok() ? disk_.RemoveDir(path) : status;
+}
+
+Result<OpenedNode> DataDirectory::open() {
+  switch (stage_) {
+    case Stage::empty:
+      return failure(
+          ErrorCode::not_found,
+          fmt::format("{0} is empty: make a new cluster with 'raftkv init --data {0} --id "
+                      "NAME', or join one with 'raftkv serve --data {0} --id NAME --join "
+                      "HOST:PORT'",
+                      path_));
+    case Stage::unfinished:
+      return failure(ErrorCode::not_found,
+                     fmt::format("{0} was never finished: run 'raftkv init --data {0} --id NAME' "
+                                 "again, or join a cluster with 'raftkv serve --data {0} --id NAME "
+                                 "--join HOST:PORT'",
+                                 path_));
+    case Stage::joining:
+      return failure(
+          ErrorCode::not_found,
+          fmt::format("{0} has not yet joined a cluster: go on with 'raftkv serve --data "
+                      "{0} --id NAME --join HOST:PORT'",
+                      path_));
+    case Stage::node:
+      break;
+  }
+  return explained(open_node());
+}
+
+Result<OpenedNode> DataDirectory::open_node() {
+  auto promise = PromiseFile::open(env_, path_);
+  if (!promise) return failure(promise);
+  promise_ = std::make_unique<PromiseFile>(std::move(*promise));
+
+  OpenedNode node;
+  auto log = LevelDbLogStore::open(log_env_, at(kLog), *promise_);
+  if (!log) return failure(log);
+  node.log_store = std::move(*log);
+  auto store = LevelDbStore::open(state_env_, at(promise_->get().state_directory));
+  if (!store) return failure(store);
+  node.store = std::move(*store);
+  node.state_store = std::make_unique<replica::StateStore>(*node.store);
+  auto state = node.state_store->load();
+  if (!state) return failure(state);
+  node.state = std::move(*state);
+  auto recovered = recover(*node.log_store, promise_->get(), node.state);
+  if (!recovered) return failure(recovered);
+  node.recovered = std::move(*recovered);
+  if (Status begun = begin_incarnation(node); !begun) return failure(begun);
+  return node;
+}
+
+// That a promise was lost is durable before the log is changed, for afterwards nothing would show
+// it.
+Status DataDirectory::begin_incarnation(OpenedNode& node) {
+  const raft::Recovered& recovered = node.recovered;
+  Promise promise = promise_->get();
+  ++promise.identity.incarnation;
+  promise.hard_state = recovered.hard_state;
+  promise.lost = recovered.promise_lost;
+  if (promise.lost) {
+    promise.through.index = recovered.last;
+    promise.through.term = recovered.terms.empty() ? raft::Term() : recovered.terms.back().term;
+  }
+  if (Status saved = promise_->save(promise); !saved) return saved;
+  node.identity = promise.identity;
+  node.names = promise.names;
+  if (recovered.applied <= node.log_store->last()) return {};
+  return node.log_store->restart_behind(recovered.applied, node.state.applied_term);
+}
+
+// Says which directory, and what to do.
+Error DataDirectory::explain(const Error& error) const {
+  switch (error.code) {
+    case ErrorCode::corrupt:
+      return {
+          error.code,
+          fmt::format("{} is damaged ({}): move it away and let the node join its cluster again "
+                      "with 'raftkv serve --join'",
+                      path_, error.message)};
+    case ErrorCode::unsupported:
+      return {error.code,
+              fmt::format("{} cannot be used ({}): use that version of raftkv, or a later one",
+                          path_, error.message)};
+    default:
+      return {error.code, fmt::format("{} cannot be used ({}): {}", path_, error.message, kAdvice)};
+  }
+}
+
+}  // namespace raftkv::storage

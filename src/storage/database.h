@@ -1,0 +1,66 @@
+// A LevelDB database, opened the way this project needs it: on a FailStopEnv, with all checks on,
+// and never made by accident.
+#pragma once
+
+#include <leveldb/cache.h>
+#include <leveldb/db.h>
+#include <leveldb/filter_policy.h>
+#include <leveldb/write_batch.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "src/base/result.h"
+#include "src/storage/fail_stop_env.h"
+
+namespace raftkv::storage {
+
+struct DatabaseOptions {
+  bool create = false;                 // make a new one; it must not exist. Else it must exist.
+  std::size_t write_buffer = 4 << 20;  // bytes of a memtable; there may be two
+  std::size_t block_cache = 1 << 20;   // bytes
+  int open_files_max = 64;
+  bool bloom_filter = false;  // 10 bits a key: for reads of keys that are not there
+};
+
+[[nodiscard]] inline leveldb::Slice slice_of(std::string_view view) {
+  return {view.data(), view.size()};
+}
+[[nodiscard]] inline std::string_view view_of(const leveldb::Slice& slice) {
+  return {slice.data(), slice.size()};
+}
+
+class Database {
+ public:
+  // `env` must outlive it. `name` stands in errors ("log"). Errors: corrupt (damaged, or a part is
+  // missing), fatal.
+  [[nodiscard]] static Result<Database> open(FailStopEnv& env, std::string_view name,
+                                             const std::string& path,
+                                             const DatabaseOptions& options);
+
+  // Errors: fatal. A write that fails leaves the database unusable for further ones.
+  [[nodiscard]] Status write(leveldb::WriteBatch& batch, bool sync);
+  // Nullopt: not there. Errors: corrupt, fatal.
+  [[nodiscard]] Result<std::optional<std::string>> get(std::string_view key);
+  // A consistent view, with checksums verified. It pins files: keep it for a short time. Its blocks
+  // do not go into the cache.
+  [[nodiscard]] std::unique_ptr<leveldb::Iterator> iterate();
+  // Errors of what an iterator met: corrupt, fatal.
+  [[nodiscard]] Status check(const leveldb::Iterator& iterator) const;
+  [[nodiscard]] FailStopEnv& env() const { return *env_; }
+
+ private:
+  Database(FailStopEnv& env, std::string_view name) : env_(&env), name_(name) {}
+
+  FailStopEnv* env_;
+  std::string name_;
+  // The database uses the others until it is closed.
+  std::unique_ptr<leveldb::Logger> info_log_;
+  std::unique_ptr<leveldb::Cache> cache_;
+  std::unique_ptr<const leveldb::FilterPolicy> filter_;
+  std::unique_ptr<leveldb::DB> db_;
+};
+
+}  // namespace raftkv::storage

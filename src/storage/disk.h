@@ -1,0 +1,26 @@
+// Disk: the outside world of this folder. All file access goes through it, so that the simulator
+// can put a disk with faults here (sim::Disk) and LevelDB and our own files meet the same ones.
+#pragma once
+
+#include <leveldb/env.h>
+
+#include <string>
+
+namespace raftkv::storage {
+
+// A leveldb::Env, and the one thing that it lacks.
+class Disk : public leveldb::EnvWrapper {
+ public:
+  using EnvWrapper::EnvWrapper;
+
+  // Makes the entries of a directory durable: files created in it and renames within it.
+  [[nodiscard]] virtual leveldb::Status sync_directory(const std::string& path) = 0;
+};
+
+// The disk of this machine. Lives as long as the process.
+[[nodiscard]] Disk& posix_disk();
+
+// "a/b" of "a/b/c"; "." of "c"; "/" of "/c".
+[[nodiscard]] std::string directory_of(const std::string& path);
+
+}  // namespace raftkv::storage

@@ -1,0 +1,79 @@
+// FailStopEnv: what LevelDB 1.23 needs under it to hold a replicated log.
+//
+// 1. After a failed append, flush, sync, create or rename everything that writes or removes fails.
+//    LevelDB itself goes on after a failed append (no space, say), and what it then reports as
+//    synced is lost at the next open. A failed fsync is never tried again: the kernel has dropped
+//    the pages.
+// 2. A write-ahead log (WAL) that LevelDB closes has been synced. LevelDB switches WALs in a
+//    destructor, without a sync and without a way to report one that fails.
+// 3. Files created and renamed, and directories made, are durable when the call returns: LevelDB
+// does
+//    not sync directories (its issues 189 and 195).
+// 4. It knows how far the WAL is synced, which LevelDB does not tell.
+#pragma once
+
+#include <leveldb/env.h>
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <string>
+
+#include "src/base/result.h"
+#include "src/storage/disk.h"
+
+namespace raftkv::storage {
+
+// The first failure of a data directory; both databases and the promise file share it. Any thread.
+class FailFlag {
+ public:
+  // Remembers the first failure only.
+  void trip(const leveldb::Status& failure);
+  [[nodiscard]] bool tripped() const { return tripped_.load(std::memory_order_acquire); }
+  // What every operation answers after it.
+  [[nodiscard]] leveldb::Status status() const;
+  // Fatal with the first failure; ok before it.
+  [[nodiscard]] Status check() const;
+
+ private:
+  std::atomic<bool> tripped_ = false;
+  mutable std::mutex mutex_;
+  std::string reason_;
+};
+
+class FailStopEnv final : public leveldb::EnvWrapper {
+ public:
+  // Both must outlive this. One database, one FailStopEnv.
+  FailStopEnv(Disk& disk, FailFlag& flag);
+
+  leveldb::Status NewWritableFile(const std::string& name, leveldb::WritableFile** file) override;
+  leveldb::Status NewAppendableFile(const std::string& name, leveldb::WritableFile** file) override;
+  leveldb::Status RenameFile(const std::string& from, const std::string& to) override;
+  leveldb::Status RemoveFile(const std::string& name) override;
+  // Failing is no reason to stop: LevelDB makes directories that are there already.
+  leveldb::Status CreateDir(const std::string& name) override;
+
+  [[nodiscard]] FailFlag& flag() { return flag_; }
+  // LevelDB's number of the last write that is durable; it counts puts and deletes. 0: none since
+  // this Env was made. Any thread.
+  [[nodiscard]] std::uint64_t synced_sequence() const { return synced_sequence_.load(); }
+  // The number in the name of the WAL that was created last; 0: none yet. Any thread.
+  [[nodiscard]] std::uint64_t wal_number() const { return wal_number_.load(); }
+
+ private:
+  friend class WalFile;
+  using Create = leveldb::Status (leveldb::Env::*)(const std::string&, leveldb::WritableFile**);
+  leveldb::Status create(Create how, const std::string& name, leveldb::WritableFile** file);
+  leveldb::Status trip(const leveldb::Status& failure);
+
+  Disk& disk_;
+  FailFlag& flag_;
+  std::atomic<std::uint64_t> synced_sequence_ = 0;
+  std::atomic<std::uint64_t> wal_number_ = 0;
+};
+
+// Writes a file of our own, from nothing: durable when it returns. Error: fatal.
+[[nodiscard]] Status write_synced(FailStopEnv& env, const std::string& name,
+                                  const std::string& bytes);
+
+}  // namespace raftkv::storage

@@ -1,0 +1,353 @@
+#include "src/storage/log_store.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "src/base/bytes.h"
+#include "src/base/check.h"
+#include "src/base/checksum.h"
+
+namespace raftkv::storage {
+namespace {
+
+using raft::Entry;
+using raft::Index;
+using raft::LogWrite;
+using raft::Term;
+using raft::TermRun;
+
+constexpr std::size_t kKeySize = 8;
+constexpr std::size_t kChecksumSize = 8;
+constexpr std::size_t kBoundsSize = 36;
+
+class Key {
+ public:
+  explicit Key(Index index) { put_u64_ordered(bytes_.data(), index.value); }
+  [[nodiscard]] leveldb::Slice slice() const { return {bytes_.data(), bytes_.size()}; }
+
+ private:
+  std::array<char, kKeySize> bytes_;
+};
+
+const Key kBoundsKey{Index()};
+
+struct Bounds {
+  Index first;
+  Term prev_term;
+  std::optional<Index> last;  // nullopt: open
+};
+
+std::string encode(const Bounds& bounds) {
+  std::string out;
+  ByteWriter writer(out);
+  writer.u64(0);
+  writer.u8(kLogVersion);
+  writer.raw(std::string_view("\0\0\0", 3));
+  writer.u64(bounds.first.value);
+  writer.u64(bounds.prev_term.value);
+  writer.u64(bounds.last ? bounds.last->next().value : 0);
+  CHECK(out.size() == kBoundsSize);
+  put_u64(out.data(), checksum64(std::string_view(out).substr(kChecksumSize)));
+  return out;
+}
+
+std::unexpected<Error> corrupt(std::string what) {
+  return failure(ErrorCode::corrupt, "log: " + std::move(what));
+}
+
+Result<Bounds> decode_bounds(std::string_view bytes) {
+  ByteReader reader(bytes);
+  if (reader.u64() != checksum64(bytes.substr(std::min(bytes.size(), kChecksumSize)))) {
+    return corrupt("its bounds have a bad checksum");
+  }
+  if (reader.u8() != kLogVersion || reader.raw(3) != std::string_view("\0\0\0", 3)) {
+    return failure(ErrorCode::unsupported, "log: written by a newer version of raftkv");
+  }
+  Bounds bounds;
+  bounds.first = Index(reader.u64());
+  bounds.prev_term = Term(reader.u64());
+  const Index end(reader.u64());
+  const bool holds = reader.done() && bounds.first && (!end || end >= bounds.first) &&
+                     (bounds.first == Index(1)) == !bounds.prev_term;
+  if (!holds) return corrupt("its bounds contradict themselves");
+  if (end) bounds.last = end.prev();
+  return bounds;
+}
+
+// The entry in these bytes, which must be the one at `index`.
+Result<Entry> entry_at(Index index, const SharedBytes& bytes) {
+  auto entry = Entry::decode(bytes);
+  if (!entry) return failure(entry);
+  if (entry->index() != index) {
+    return corrupt(fmt::format("entry {} stands at index {}", entry->index().value, index.value));
+  }
+  return entry;
+}
+
+bool stands_on(const leveldb::Iterator& at, Index index) {
+  return at.Valid() && at.key() == Key(index).slice();
+}
+
+}  // namespace
+
+struct LevelDbLogStore::Change {
+  Index last;
+  Index last_key;
+  bool anything = false;
+};
+
+Status LevelDbLogStore::create(FailStopEnv& env, const std::string& path,
+                               std::span<const Entry> entries) {
+  DatabaseOptions options = kOptions;
+  options.create = true;
+  auto database = Database::open(env, "log", path, options);
+  if (!database) return failure(database);
+  leveldb::WriteBatch batch;
+  batch.Put(kBoundsKey.slice(), encode({.first = Index(1), .prev_term = {}, .last = {}}));
+  Index last;
+  for (const Entry& entry : entries) {
+    CHECK(entry.index() == last.next());
+    batch.Put(Key(entry.index()).slice(), slice_of(entry.bytes().view()));
+    ++last;
+  }
+  return database->write(batch, /*sync=*/true);
+}
+
+Result<std::unique_ptr<LevelDbLogStore>> LevelDbLogStore::open(FailStopEnv& env,
+                                                               const std::string& path,
+                                                               PromiseFile& promise) {
+  auto database = Database::open(env, "log", path, kOptions);
+  if (!database) return failure(database);
+  std::unique_ptr<LevelDbLogStore> log(new LevelDbLogStore(std::move(*database), promise));
+  if (Status loaded = log->load(); !loaded) return failure(loaded);
+  return log;
+}
+
+Status LevelDbLogStore::load() {
+  const auto stored = database_.get(view_of(kBoundsKey.slice()));
+  if (!stored) return failure(stored);
+  if (!*stored) return corrupt("its bounds are missing");
+  const auto bounds = decode_bounds(**stored);
+  if (!bounds) return failure(bounds);
+
+  const auto at = database_.iterate();
+  at->SeekToLast();
+  if (Status whole = database_.check(*at); !whole) return whole;
+  if (!at->Valid() || at->key().size() != kKeySize) return corrupt("a key is no index");
+  const Index last_key(get_u64_ordered(at->key().data()));
+  if (bounds->last && *bounds->last > last_key && *bounds->last >= bounds->first) {
+    return corrupt(
+        fmt::format("its last entry should be {}, but is {}", bounds->last->value, last_key.value));
+  }
+  first_ = bounds->first.value;
+  last_ = bounds->last.value_or(std::max(last_key, bounds->first.prev())).value;
+  prev_term_ = bounds->prev_term;
+  last_key_ = last_key;
+  open_ended_ = !bounds->last;
+  wal_number_ = database_.env().wal_number();
+  return {};
+}
+
+Status LevelDbLogStore::append(std::span<const LogWrite> writes) {
+  if (Status kept = keep_promise(writes); !kept) return kept;
+  batch_.Clear();
+  Change change{.last = last(), .last_key = last_key_};
+  for (const LogWrite& write : writes) add(write, change);
+  if (Status written = commit(change); !written) return written;
+  // LevelDB has begun a new WAL: from now on the old one must be whole.
+  if (wal_number_ == database_.env().wal_number()) return {};
+  wal_number_ = database_.env().wal_number();
+  return checkpoint();
+}
+
+// Hard states first: each is to be durable before the entries of its write, and the last one stands
+// for all, for nothing was told to anybody in between. `through` never promises what the batch
+// drops.
+Status LevelDbLogStore::keep_promise(std::span<const LogWrite> writes) {
+  const raft::HardState* hard_state = &promise_.get().hard_state;
+  Index kept = promise_.get().through.index;
+  for (const LogWrite& write : writes) {
+    if (write.hard_state) hard_state = &*write.hard_state;
+    if (write.truncate_from) kept = std::min(kept, write.truncate_from->prev());
+  }
+  const bool truncates = kept < promise_.get().through.index;
+  if (*hard_state == promise_.get().hard_state && !truncates) return {};
+  CHECK(hard_state->current_term >= promise_.get().hard_state.current_term);
+
+  Promise promise = promise_.get();
+  promise.hard_state = *hard_state;
+  if (truncates) {
+    const auto before = term(kept);
+    if (!before) return failure(before);
+    promise.through = {.index = kept, .term = *before, .sequence = promise.through.sequence};
+  }
+  return promise_.save(promise);
+}
+
+void LevelDbLogStore::add(const LogWrite& write, Change& change) {
+  if (write.truncate_from && *write.truncate_from <= change.last) {
+    CHECK(*write.truncate_from >= first());
+    change.last = write.truncate_from->prev();
+    change.anything = true;
+  }
+  for (const Entry& entry : write.entries) {
+    CHECK(entry.index() == change.last.next(), "a log has no holes");
+    batch_.Put(Key(entry.index()).slice(), slice_of(entry.bytes().view()));
+    ++change.last;
+    change.last_key = std::max(change.last_key, change.last);
+    change.anything = true;
+  }
+}
+
+Status LevelDbLogStore::commit(const Change& change) {
+  if (!change.anything) return database_.env().flag().check();
+  const bool open_ended = change.last_key <= change.last;
+  if (!open_ended || !open_ended_) put_bounds(first(), prev_term_, change.last, open_ended);
+  if (Status written = database_.write(batch_, /*sync=*/true); !written) return written;
+  last_ = change.last.value;
+  last_key_ = change.last_key;
+  open_ended_ = open_ended;
+  return {};
+}
+
+void LevelDbLogStore::put_bounds(Index first, Term prev_term, Index last, bool open_ended) {
+  Bounds bounds{.first = first, .prev_term = prev_term, .last = {}};
+  if (!open_ended) bounds.last = last;
+  batch_.Put(kBoundsKey.slice(), encode(bounds));
+}
+
+Status LevelDbLogStore::checkpoint() {
+  if (Status whole = database_.env().flag().check(); !whole) return whole;
+  const Promise& promise = promise_.get();
+  const auto last_term = term(last());
+  if (!last_term) return failure(last_term);
+  const Through through{
+      .index = last(),
+      .term = *last_term,
+      .sequence = std::max(promise.through.sequence, database_.env().synced_sequence())};
+  if (through == promise.through) return {};
+  Promise next = promise;
+  next.through = through;
+  return promise_.save(next);
+}
+
+Status LevelDbLogStore::promise_repaired() {
+  Promise next = promise_.get();
+  next.lost = false;
+  return promise_.save(next);
+}
+
+Status LevelDbLogStore::restart_behind(Index before, Term before_term) {
+  CHECK(before > last());
+  const bool open_ended = last_key_ <= before;
+  batch_.Clear();
+  put_bounds(before.next(), before_term, before, open_ended);
+  if (Status written = database_.write(batch_, /*sync=*/true); !written) return written;
+  first_ = before.next().value;
+  last_ = before.value;
+  prev_term_ = before_term;
+  open_ended_ = open_ended;
+  return {};
+}
+
+Result<std::vector<Entry>> LevelDbLogStore::read(Index from, Index to, std::size_t bytes_max) {
+  CHECK(from);
+  CHECK(from <= to);
+  const auto gone = [&] { return from < first() || to > last(); };
+  const auto not_found = [] { return failure(ErrorCode::not_found, "log: no such entries"); };
+  if (gone()) return not_found();
+
+  // All values in one buffer, which the entries share.
+  std::string buffer;
+  std::vector<std::size_t> ends;
+  const auto at = database_.iterate();
+  at->Seek(Key(from).slice());
+  for (Index index = from; index <= to; ++index, at->Next()) {
+    if (!stands_on(*at, index)) {
+      if (Status whole = database_.check(*at); !whole) return failure(whole);
+      if (gone()) return not_found();
+      return corrupt(fmt::format("entry {} is missing", index.value));
+    }
+    const std::string_view value = view_of(at->value());
+    if (ends.empty()) {
+      buffer.reserve(std::max(value.size(), std::min(bytes_max, value.size() * (to - from + 1))));
+    } else if (buffer.size() + value.size() > bytes_max) {
+      break;
+    }
+    buffer.append(value);
+    ends.push_back(buffer.size());
+  }
+
+  const SharedBytes shared = SharedBytes::from(std::move(buffer));
+  std::vector<Entry> entries;
+  entries.reserve(ends.size());
+  std::size_t begin = 0;
+  for (const std::size_t end : ends) {
+    auto entry = entry_at(from + entries.size(), shared.slice(begin, end - begin));
+    if (!entry) return failure(entry);
+    entries.push_back(std::move(*entry));
+    begin = end;
+  }
+  return entries;
+}
+
+Result<Term> LevelDbLogStore::term(Index index) {
+  if (index == first().prev()) return prev_term_;
+  const auto at = database_.iterate();
+  return term_at(*at, index);
+}
+
+Result<Term> LevelDbLogStore::term_at(leveldb::Iterator& at, Index index) {
+  CHECK(index >= first());
+  CHECK(index <= last());
+  at.Seek(Key(index).slice());
+  if (!stands_on(at, index)) {
+    if (Status whole = database_.check(at); !whole) return failure(whole);
+    return corrupt(fmt::format("entry {} is missing", index.value));
+  }
+  const auto entry = entry_at(index, SharedBytes(nullptr, view_of(at.value())));
+  if (!entry) return failure(entry);
+  return entry->term();
+}
+
+// The last index with the term of `from`: doubles the step until it is too far, then halves it.
+Result<Index> LevelDbLogStore::end_of_term(leveldb::Iterator& at, Index from, Term term) {
+  Index same = from;
+  Index later = last().next();
+  for (std::uint64_t step = 1; later - same > 1;) {
+    const Index probe = same + std::min(step, (later - same) / 2);
+    const auto found = term_at(at, probe);
+    if (!found) return failure(found);
+    if (*found < term) return corrupt(fmt::format("the term falls before {}", probe.value));
+    if (*found == term) {
+      same = probe;
+      step *= 2;
+    } else {
+      later = probe;
+      step = later - same;
+    }
+  }
+  return same;
+}
+
+Result<std::vector<TermRun>> LevelDbLogStore::term_runs() {
+  std::vector<TermRun> runs;
+  const auto at = database_.iterate();
+  for (Index index = first(); index <= last();) {
+    const auto term = term_at(*at, index);
+    if (!term) return failure(term);
+    if (!runs.empty() && *term <= runs.back().term) {
+      return corrupt(fmt::format("the term falls before {}", index.value));
+    }
+    runs.push_back({.term = *term, .first = index});
+    const auto end = end_of_term(*at, index, *term);
+    if (!end) return failure(end);
+    index = end->next();
+  }
+  return runs;
+}
+
+}  // namespace raftkv::storage

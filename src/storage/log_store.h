@@ -1,0 +1,100 @@
+// The durable log on LevelDB, with the promise file beside it.
+//
+// Keys are indexes, u64 big-endian; the value of an entry is its encoded bytes (src/raft/entry.h).
+// Key 0 holds the bounds (little-endian):
+//    0  u64  checksum, XXH3-64 of all bytes behind it
+//    8  u8   version (1), then 3 zero bytes
+//   12  u64  first: the first index that the log has or will have; what lies before it is ignored
+//   20  u64  term of the entry before it; 0 before the first of all
+//   28  u64  end: the index behind the last, what lies there and further is ignored; 0: open, the
+//            last key is the last entry
+//
+// Every append is one batch and one sync. In steady state the batch holds entries only: their keys
+// ascend, so that LevelDB's flushes never overlap and nothing is ever rewritten; one fixed key in
+// each batch would double the CPU an entry costs. A truncation sets `end` instead of deleting, and
+// each append sets it anew until the log has grown over what was truncated; then it is open again.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "src/base/result.h"
+#include "src/raft/log.h"
+#include "src/replica/ports.h"
+#include "src/storage/database.h"
+#include "src/storage/promise_file.h"
+
+namespace raftkv::storage {
+
+inline constexpr std::uint8_t kLogVersion = 1;
+
+class LevelDbLogStore final : public replica::LogStore {
+ public:
+  static constexpr DatabaseOptions kOptions = {.create = false,
+                                               .write_buffer = 32 << 20,
+                                               .block_cache = 1 << 20,
+                                               .open_files_max = 64,
+                                               .bloom_filter = false};
+
+  // Makes a log of these entries (from index 1) in a directory that holds none; durable.
+  [[nodiscard]] static Status create(FailStopEnv& env, const std::string& path,
+                                     std::span<const raft::Entry> entries);
+  // `promise` must outlive it; it is the log worker's from now on. Errors: corrupt, unsupported,
+  // fatal.
+  [[nodiscard]] static Result<std::unique_ptr<LevelDbLogStore>> open(FailStopEnv& env,
+                                                                     const std::string& path,
+                                                                     PromiseFile& promise);
+
+  // --- log worker ---
+  [[nodiscard]] Status append(std::span<const raft::LogWrite> writes) override;
+  [[nodiscard]] Status checkpoint() override;
+  // The core has repaired what was lost (raft::PromiseRepaired): says so durably.
+  [[nodiscard]] Status promise_repaired();
+  // Makes the log an empty one that begins behind `before`, an entry with this term that lies
+  // behind its end; durable.
+  [[nodiscard]] Status restart_behind(raft::Index before, raft::Term before_term);
+
+  // --- any thread ---
+  [[nodiscard]] Result<std::vector<raft::Entry>> read(raft::Index from, raft::Index to,
+                                                      std::size_t bytes_max) override;
+  [[nodiscard]] raft::Index first() const { return raft::Index(first_.load()); }
+  [[nodiscard]] raft::Index last() const { return raft::Index(last_.load()); }
+  // The term at `index`, at least first() - 1 and at most last(). Errors: corrupt, fatal.
+  [[nodiscard]] Result<raft::Term> term(raft::Index index);
+  // The terms of the whole log. Finds their borders by search: reads a logarithm of the entries of
+  // each term.
+  [[nodiscard]] Result<std::vector<raft::TermRun>> term_runs();
+
+ private:
+  // What an append leads to, before it is durable.
+  struct Change;
+
+  LevelDbLogStore(Database database, PromiseFile& promise)
+      : database_(std::move(database)), promise_(promise) {}
+
+  [[nodiscard]] Status load();
+  [[nodiscard]] Status keep_promise(std::span<const raft::LogWrite> writes);
+  void add(const raft::LogWrite& write, Change& change);
+  [[nodiscard]] Status commit(const Change& change);
+  void put_bounds(raft::Index first, raft::Term prev_term, raft::Index last, bool open_ended);
+  [[nodiscard]] Result<raft::Term> term_at(leveldb::Iterator& at, raft::Index index);
+  [[nodiscard]] Result<raft::Index> end_of_term(leveldb::Iterator& at, raft::Index from,
+                                                raft::Term term);
+
+  Database database_;
+  PromiseFile& promise_;
+  std::atomic<std::uint64_t> first_ = 1;
+  std::atomic<std::uint64_t> last_ = 0;
+  raft::Term prev_term_;  // of the entry before the first
+  // The last index that has a key. Above last_: some were truncated.
+  raft::Index last_key_;
+  bool open_ended_ = true;        // on disk
+  std::uint64_t wal_number_ = 0;  // at the last append
+  leveldb::WriteBatch batch_;     // kept for its memory
+};
+
+}  // namespace raftkv::storage

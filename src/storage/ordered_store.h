@@ -1,0 +1,47 @@
+// The state's store on LevelDB. A write is not synced; sync() makes all before it durable.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "src/base/result.h"
+#include "src/kv/store.h"
+#include "src/storage/database.h"
+
+namespace raftkv::storage {
+
+class LevelDbStore final : public kv::OrderedStore {
+ public:
+  static constexpr DatabaseOptions kOptions = {.create = false,
+                                               .write_buffer = 16 << 20,
+                                               .block_cache = 32 << 20,
+                                               .open_files_max = 500,
+                                               .bloom_filter = true};
+
+  // Makes an empty one in a directory that holds none.
+  [[nodiscard]] static Status create(FailStopEnv& env, const std::string& path);
+  // Errors: corrupt, fatal.
+  [[nodiscard]] static Result<std::unique_ptr<LevelDbStore>> open(FailStopEnv& env,
+                                                                  const std::string& path);
+
+  // Any thread.
+  [[nodiscard]] Result<std::optional<std::string>> get(std::string_view key) override;
+  [[nodiscard]] Status scan(
+      std::string_view begin, std::string_view end,
+      const std::function<bool(std::string_view, std::string_view)>& visit) override;
+  // One thread. Errors: fatal.
+  [[nodiscard]] Status write(const kv::Batch& batch) override;
+  [[nodiscard]] Status sync() override;
+
+ private:
+  explicit LevelDbStore(Database database) : database_(std::move(database)) {}
+
+  Database database_;
+  leveldb::WriteBatch batch_;  // these three are kept for their memory
+  std::string key_;
+  std::string value_;
+};
+
+}  // namespace raftkv::storage

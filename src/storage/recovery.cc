@@ -1,0 +1,112 @@
+#include "src/storage/recovery.h"
+
+#include <fmt/format.h>
+
+#include <iterator>
+#include <utility>
+
+namespace raftkv::storage {
+namespace {
+
+using raft::Index;
+using raft::Term;
+
+constexpr std::size_t kReadBytes = 1 << 20;  // of the log's tail, at a time
+
+// Does the log hold what the promise file says that it held?
+Result<bool> reaches(LevelDbLogStore& log, const Through& through) {
+  if (through.index > log.last()) return false;
+  if (through.index < log.first().prev()) return true;  // a snapshot stands for it
+  const auto term = log.term(through.index);
+  if (!term) return failure(term);
+  return *term == through.term;
+}
+
+// The applied entry is the log's, or the one before its first.
+Status agree(LevelDbLogStore& log, const replica::StateMeta& state) {
+  if (state.applied < log.first().prev()) {
+    return failure(ErrorCode::corrupt,
+                   fmt::format("the state ends with entry {}, but the log begins with {}",
+                               state.applied.value, log.first().value));
+  }
+  const auto term = log.term(state.applied);
+  if (!term) return failure(term);
+  if (*term != state.applied_term) {
+    return failure(ErrorCode::corrupt,
+                   fmt::format("entry {} is of term {} in the log, of term {} in the state",
+                               state.applied.value, term->value, state.applied_term.value));
+  }
+  return {};
+}
+
+Status check_configuration(const raft::Entry& entry) {
+  if (entry.kind() != raft::EntryKind::configuration) return {};
+  const auto configuration = raft::Configuration::decode(entry.payload());
+  if (!configuration) return failure(configuration);
+  return {};
+}
+
+Status read_tail(LevelDbLogStore& log, Index applied, std::vector<raft::Entry>& tail) {
+  for (Index from = applied.next(); from <= log.last();) {
+    auto entries = log.read(from, log.last(), kReadBytes);
+    if (!entries) return failure(entries);
+    for (const raft::Entry& entry : *entries) {
+      if (Status readable = check_configuration(entry); !readable) return readable;
+    }
+    from = entries->back().index().next();
+    tail.insert(tail.end(), std::make_move_iterator(entries->begin()),
+                std::make_move_iterator(entries->end()));
+  }
+  return {};
+}
+
+// A log that does not begin with 1 knows the term of the entry before its first.
+Status add_term_before_first(LevelDbLogStore& log, std::vector<raft::TermRun>& runs) {
+  const Index before = log.first().prev();
+  if (!before) return {};
+  const auto term = log.term(before);
+  if (!term) return failure(term);
+  if (runs.empty() || runs.front().term != *term) {
+    runs.insert(runs.begin(), {.term = *term, .first = before});
+  }
+  runs.front().first = before;
+  return {};
+}
+
+// Terms, tail and last of the log; or of one that ends with the applied entry.
+Status read_log(LevelDbLogStore& log, const replica::StateMeta& state, raft::Recovered& out) {
+  if (state.applied > log.last()) {
+    out.last = state.applied;
+    out.terms = {{.term = state.applied_term, .first = state.applied}};
+    return {};
+  }
+  if (Status agreed = agree(log, state); !agreed) return agreed;
+  out.last = log.last();
+  auto runs = log.term_runs();
+  if (!runs) return failure(runs);
+  out.terms = std::move(*runs);
+  if (Status known = add_term_before_first(log, out.terms); !known) return known;
+  return read_tail(log, state.applied, out.tail);
+}
+
+}  // namespace
+
+Result<raft::Recovered> recover(LevelDbLogStore& log, const Promise& promise,
+                                const replica::StateMeta& state) {
+  raft::Recovered out;
+  out.hard_state = promise.hard_state;
+  out.applied = state.applied;
+  out.configuration = state.configuration;
+  out.configuration_index = state.configuration_index;
+  const auto reached = reaches(log, promise.through);
+  if (!reached) return failure(reached);
+  out.promise_lost = promise.lost || !*reached || state.applied > log.last();
+  if (Status read = read_log(log, state, out); !read) return failure(read);
+  if (!out.terms.empty() && out.terms.back().term > out.hard_state.current_term) {
+    out.promise_lost = true;
+    out.hard_state = {.current_term = out.terms.back().term, .voted_for = {}};
+  }
+  return out;
+}
+
+}  // namespace raftkv::storage

@@ -1,0 +1,223 @@
+#include "src/storage/promise_file.h"
+
+#include <gtest/gtest.h>
+
+#include "src/base/bytes.h"
+#include "src/base/checksum.h"
+#include "tests/storage/test_disk.h"
+
+namespace raftkv::storage {
+namespace {
+
+Promise sample(std::uint64_t term) {
+  Promise promise;
+  promise.identity = {.cluster = raft::ClusterId(11),
+                      .member = raft::MemberId(12),
+                      .instance = raft::InstanceId(13),
+                      .incarnation = raft::Incarnation(14)};
+  promise.hard_state = {.current_term = raft::Term(term), .voted_for = raft::MemberId(16)};
+  promise.through = {.index = raft::Index(17), .term = raft::Term(18), .sequence = 19};
+  promise.state_directory = "state-1";
+  promise.names = {.name = "node01", .http_address = "h:1", .raft_address = "h:2"};
+  return promise;
+}
+
+// A directory /d with a promise file.
+class PromiseFileTest : public testing::Test {
+ protected:
+  PromiseFileTest() {
+    EXPECT_TRUE(disk_.CreateDir("/d").ok());
+    EXPECT_TRUE(disk_.sync_directory("/").ok());
+  }
+  void create(std::uint64_t term) { ASSERT_TRUE(PromiseFile::create(env_, "/d", sample(term))); }
+  Result<PromiseFile> open() { return PromiseFile::open(env_, "/d"); }
+  void save(std::uint64_t term) {
+    auto file = open();
+    ASSERT_TRUE(file);
+    ASSERT_TRUE(file->save(sample(term)));
+  }
+  // What a start on this image of the disk reads.
+  static Result<Promise> read(TestDisk& disk) {
+    FailFlag flag;
+    FailStopEnv env(disk, flag);
+    const auto file = PromiseFile::open(env, "/d");
+    if (!file) return failure(file);
+    return file->get();
+  }
+
+  TestDisk disk_;
+  FailFlag flag_;
+  FailStopEnv env_{disk_, flag_};
+};
+
+TEST_F(PromiseFileTest, IsNotFoundBeforeItIsCreated) {
+  EXPECT_FALSE(PromiseFile::exists(disk_, "/d"));
+  EXPECT_EQ(open().error().code, ErrorCode::not_found);
+}
+
+TEST_F(PromiseFileTest, ReadsBackWhatWasCreatedAndSaved) {
+  create(1);
+  EXPECT_EQ(open()->get(), sample(1));
+  EXPECT_FALSE(open()->other_slot_was_bad());
+  for (std::uint64_t term = 2; term < 7; ++term) {
+    save(term);
+    EXPECT_EQ(open()->get(), sample(term));
+    EXPECT_FALSE(open()->other_slot_was_bad());
+  }
+}
+
+TEST_F(PromiseFileTest, KeepsThatThePromiseIsLost) {
+  create(1);
+  Promise promise = sample(2);
+  promise.lost = true;
+  ASSERT_TRUE(open()->save(promise));
+  EXPECT_TRUE(open()->get().lost);
+}
+
+TEST_F(PromiseFileTest, SurvivesALossOfPowerAsSoonAsASaveReturns) {
+  create(1);
+  EXPECT_EQ(read(*disk_.after_power_loss()).value(), sample(1));
+  save(2);
+  EXPECT_EQ(read(*disk_.after_power_loss()).value(), sample(2));
+  save(3);
+  EXPECT_EQ(read(*disk_.after_power_loss()).value(), sample(3));
+}
+
+TEST_F(PromiseFileTest, ALossOfPowerDuringASaveLeavesTheOldOrTheNew) {
+  create(1);
+  save(2);
+  int images = 0;
+  disk_.on_operation([&] {
+    ++images;
+    for (const auto& image : {disk_.after_power_loss().release(), disk_.after_kill().release()}) {
+      const std::unique_ptr<TestDisk> owned(image);
+      const auto promise = read(*owned);
+      ASSERT_TRUE(promise);
+      EXPECT_TRUE(*promise == sample(2) || *promise == sample(3));
+    }
+  });
+  save(3);
+  EXPECT_GE(images, 4);
+}
+
+TEST_F(PromiseFileTest, ALossOfPowerDuringCreationLeavesNoneOrAWholeOne) {
+  int images = 0;
+  disk_.on_operation([&] {
+    ++images;
+    const auto promise = read(*disk_.after_power_loss());
+    if (promise) {
+      EXPECT_EQ(*promise, sample(1));
+    } else {
+      EXPECT_EQ(promise.error().code, ErrorCode::not_found);
+    }
+  });
+  create(1);
+  EXPECT_GE(images, 5);
+}
+
+TEST_F(PromiseFileTest, AnyChangedByteOfTheNewestSlotLeavesTheOther) {
+  create(1);
+  save(2);
+  save(3);
+  const std::string newest = disk_.contents("/d/promise.1");
+  for (std::size_t at = 0; at < newest.size(); ++at) {
+    std::string changed = newest;
+    changed[at] = static_cast<char>(changed[at] ^ 0x40);
+    disk_.set_contents("/d/promise.1", changed);
+    const auto file = open();
+    ASSERT_TRUE(file) << at;
+    EXPECT_EQ(file->get(), sample(2)) << at;
+    EXPECT_TRUE(file->other_slot_was_bad()) << at;
+  }
+}
+
+TEST_F(PromiseFileTest, AnyTruncationOfTheNewestSlotLeavesTheOther) {
+  create(1);
+  save(2);
+  const std::string newest = disk_.contents("/d/promise.0");
+  for (std::size_t size = 0; size < newest.size(); ++size) {
+    disk_.set_contents("/d/promise.0", newest.substr(0, size));
+    const auto file = open();
+    ASSERT_TRUE(file) << size;
+    EXPECT_EQ(file->get(), sample(1)) << size;
+    EXPECT_TRUE(file->other_slot_was_bad()) << size;
+  }
+}
+
+TEST_F(PromiseFileTest, ASlotThatWasTornIsWrittenAnew) {
+  create(1);
+  save(2);
+  disk_.set_contents("/d/promise.0", "torn");
+  save(3);
+  EXPECT_EQ(open()->get(), sample(3));
+  EXPECT_FALSE(open()->other_slot_was_bad());
+}
+
+TEST_F(PromiseFileTest, IsRefusedWhenNoSlotIsWhole) {
+  create(1);
+  save(2);
+  disk_.set_contents("/d/promise.0", "");
+  disk_.set_contents("/d/promise.1", "");
+  EXPECT_EQ(open().error().code, ErrorCode::corrupt);
+}
+
+TEST_F(PromiseFileTest, IsRefusedWhenTheSlotsContradictEachOther) {
+  create(1);
+  const std::string first = disk_.contents("/d/promise.1");
+  save(2);
+  save(3);
+  save(4);
+  disk_.set_contents("/d/promise.1", first);  // 1 beside 4
+  EXPECT_EQ(open().error().code, ErrorCode::corrupt);
+}
+
+TEST_F(PromiseFileTest, IsRefusedWhenItIsOfANewerVersion) {
+  create(1);
+  save(2);
+  std::string newest = disk_.contents("/d/promise.0");
+  newest[12] = 2;
+  put_u64(newest.data(), checksum64(std::string_view(newest).substr(8)));
+  disk_.set_contents("/d/promise.0", newest);
+  EXPECT_EQ(open().error().code, ErrorCode::unsupported);
+}
+
+TEST_F(PromiseFileTest, HasTheDocumentedBytes) {
+  create(15);
+  const std::string slot = disk_.contents("/d/promise.1");
+  ByteReader reader(slot);
+  EXPECT_EQ(reader.u64(), checksum64(std::string_view(slot).substr(8)));
+  EXPECT_EQ(reader.u32(), slot.size());
+  EXPECT_EQ(reader.u32(), 1u);  // version, no flags, zero
+  EXPECT_EQ(reader.u64(), 1u);  // generation
+  for (std::uint64_t field = 11; field <= 19; ++field) EXPECT_EQ(reader.u64(), field);
+  for (const char* text : {"state-1", "node01", "h:1", "h:2"}) EXPECT_EQ(reader.sized(), text);
+  EXPECT_TRUE(reader.done());
+}
+
+TEST_F(PromiseFileTest, EveryFailureOfTheDiskIsFatalAndIsNotTriedAgain) {
+  create(1);
+  save(2);
+  for (std::uint64_t n = 1;; ++n) {
+    const auto disk = disk_.after_kill();
+    FailFlag flag;
+    FailStopEnv env(*disk, flag);
+    auto file = PromiseFile::open(env, "/d");
+    ASSERT_TRUE(file);
+    disk->fail_at(n);
+    const Status saved = file->save(sample(3));
+    if (disk->failures() == 0) {
+      EXPECT_TRUE(saved);
+      EXPECT_GE(n, 4u);
+      break;
+    }
+    EXPECT_EQ(saved.error().code, ErrorCode::fatal) << n;
+    EXPECT_EQ(file->save(sample(4)).error().code, ErrorCode::fatal) << n;
+    EXPECT_EQ(file->get(), sample(2)) << n;
+    const auto found = read(*disk->after_kill());
+    ASSERT_TRUE(found) << n;
+    EXPECT_TRUE(*found == sample(2) || *found == sample(3)) << n;
+  }
+}
+
+}  // namespace
+}  // namespace raftkv::storage
