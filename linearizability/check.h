@@ -39,14 +39,14 @@ enum class Algorithm : std::uint8_t {
 
 struct Options {
   const Model* model = nullptr;  // required
-  Value initial;                 // see Model::machine
+  Value initial = kUnsaid;       // see Model::machine
   // Forces one algorithm on all parts; where it does not apply the verdict is unknown. For tests
   // and measurements.
   Algorithm algorithm = Algorithm::automatic;
   // The library reads no clock: this is asked every millisecond or so of work; false ends the
   // check, verdict unknown (or, once a violation is certain, with a core that may not be minimal).
   // Empty: never ends.
-  std::function<bool(const Progress&)> keep_going;
+  std::function<bool(const Progress&)> keep_going = {};
   // What the check may hold besides the history, in bytes; beyond it the verdict is unknown.
   std::uint64_t memory_bytes_max = std::numeric_limits<std::uint64_t>::max();
   bool want_witness = true;

@@ -215,27 +215,27 @@ std::optional<std::int64_t> History::return_time(OperationId id) const {
 std::string History::print(OperationId id) const {
   const Operation& op = operations_[id];
   std::string out = fmt::format("{} {}", op.process, to_string(op.function));
-  if (op.key != kUnsaid) out += " " + values_.print(op.key);
+  if (op.key != kUnsaid) out += " " + values_->print(op.key);
   if (op.has_steps()) {
     for (const Step& step : steps(op)) {
       out += fmt::format(" [{}", to_string(step.function));
-      if (step.key != kUnsaid) out += " " + values_.print(step.key);
-      out += fmt::format(" {}]", values_.print(step.value));
+      if (step.key != kUnsaid) out += " " + values_->print(step.key);
+      out += fmt::format(" {}]", values_->print(step.value));
     }
   } else if (op.function == Function::cas) {
-    out += fmt::format(" {} -> {}", values_.print(op.expected), values_.print(op.argument));
+    out += fmt::format(" {} -> {}", values_->print(op.expected), values_->print(op.argument));
   } else if (op.argument != kUnsaid) {
-    out += " " + values_.print(op.argument);
+    out += " " + values_->print(op.argument);
   }
   out += fmt::format(": {}", to_string(op.end));
-  if (op.end == End::ok && op.result != kUnsaid) out += " " + values_.print(op.result);
+  if (op.end == End::ok && op.result != kUnsaid) out += " " + values_->print(op.result);
   if (index(id) != 0) out += fmt::format(" @{}", index(id));
   return out;
 }
 
 std::uint64_t History::memory_bytes() const {
   return bytes_of(operations_) + bytes_of(steps_) + bytes_of(indexes_) + bytes_of(invoke_times_) +
-         bytes_of(return_times_) + values_.memory_bytes();
+         bytes_of(return_times_) + values_->memory_bytes();
 }
 
 History History::restricted_to(std::span<const OperationId> ids,

@@ -17,6 +17,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -142,7 +143,8 @@ struct Fault {
   std::optional<std::int64_t> from_ns, to_ns;
 };
 
-// Immutable once built; copies are deep.
+// Immutable once built, but that values can be interned. Copies and restrictions share one table of
+// values.
 class History {
  public:
   [[nodiscard]] std::span<const Operation> operations() const { return operations_; }
@@ -151,8 +153,8 @@ class History {
   // Events are numbered below this.
   [[nodiscard]] Position events() const { return events_; }
   [[nodiscard]] std::span<const Step> steps(const Operation& operation) const;
-  [[nodiscard]] const ValueTable& values() const { return values_; }
-  [[nodiscard]] ValueTable& values() { return values_; }
+  [[nodiscard]] const ValueTable& values() const { return *values_; }
+  [[nodiscard]] ValueTable& values() { return *values_; }
   [[nodiscard]] std::span<const Fault> faults() const { return faults_; }
 
   // The log index in the operation's answer: of a write, its place in the log; of a read, that of
@@ -184,7 +186,7 @@ class History {
 
   std::vector<Operation> operations_;
   std::vector<Step> steps_;
-  ValueTable values_;
+  std::shared_ptr<ValueTable> values_ = std::make_shared<ValueTable>();
   std::vector<std::uint64_t> indexes_;
   std::vector<std::int64_t> invoke_times_, return_times_;
   std::vector<Fault> faults_;
@@ -225,7 +227,7 @@ struct Answer {
 class HistoryBuilder {
  public:
   // Where values are interned: builder.values().text("x").
-  [[nodiscard]] ValueTable& values() { return history_.values_; }
+  [[nodiscard]] ValueTable& values() { return *history_.values_; }
   // Optional, if the number of operations is known.
   void reserve(std::size_t operations);
 

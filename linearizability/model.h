@@ -42,11 +42,20 @@ class Machine {
   [[nodiscard]] virtual std::string print(std::span<const Word> state) const = 0;
 };
 
+// What the fast algorithms, which know what an operation means, may assume of a part whose
+// operations have one key.
+enum class Family : std::uint8_t {
+  other,      // nothing
+  registers,  // read, write and cas act on one value that starts as `initial`
+  texts,      // append, write and read act on one text
+};
+
 class Model {
  public:
   virtual ~Model() = default;
 
   [[nodiscard]] virtual std::string_view name() const = 0;
+  [[nodiscard]] virtual Family family() const { return Family::other; }
   // Refuses a history with a function that the model does not know.
   [[nodiscard]] virtual Status accepts(const History& history) const = 0;
   [[nodiscard]] virtual std::vector<Part> partition(const History& history) const = 0;
@@ -55,11 +64,18 @@ class Model {
   // set).
   [[nodiscard]] virtual std::unique_ptr<Machine> machine(const History& history, const Part& part,
                                                          Value initial) const = 0;
-  // Whether `reader` (ok, of the same part) may owe its answer to `writer` having taken effect,
-  // judged by arguments and answers alone: what must go when a core drops `writer`. True is always
-  // safe.
+  // Whether `reader` (of the same part) may owe its answer, or if its end is info its effect, to
+  // `writer` having taken effect, judged by arguments and answers alone: who must go when `writer`
+  // is dropped. True is always safe.
   [[nodiscard]] virtual bool may_read_from(const History& history, const Operation& reader,
                                            const Operation& writer) const = 0;
+  // For each operation of the part, whether it surely leaves nothing to read of what took effect
+  // before it. False is always safe; true keeps cores small.
+  [[nodiscard]] virtual std::vector<bool> replaces_all(const History& history,
+                                                       const Part& part) const {
+    (void)history;
+    return std::vector<bool>(part.size(), false);
+  }
 };
 
 // The models of this library, by name: register, cas-register, multi-register, mutex, append-kv,

@@ -1,0 +1,178 @@
+#include "linearizability/search/depth_first.h"
+
+#include <bit>
+
+#include "src/base/check.h"
+
+namespace raftkv::linearizability {
+
+DepthFirst::DepthFirst(const History& history, const Timeline& timeline, Machine& machine)
+    : history_(history),
+      timeline_(timeline),
+      machine_(machine),
+      layout_(timeline, machine),
+      now_(timeline) {
+  words_.assign(layout_.width(), 0);
+  machine_.initial(layout_.state_of(top()));
+}
+
+Search::State DepthFirst::run(std::uint64_t steps) {
+  if (!started_) {
+    started_ = true;
+    if (advance()) return State::linearizable;
+    remember();
+    push_frame();
+  }
+  for (std::uint64_t done = 0; done < steps; ++done) {
+    if (frames_.empty()) return State::not_linearizable;
+    const Frame& frame = frames_.back();
+    if (frame.cursor > timeline_.slots() + timeline_.places()) {
+      pop_frame();
+      continue;
+    }
+    if (!try_next()) continue;
+    if (advance()) return State::linearizable;
+    if (remember()) {
+      push_frame();
+    } else {
+      words_.resize(words_.size() - layout_.width());
+      rewind_to(frames_.back().event);
+      path_.resize(frames_.back().path_size);
+    }
+  }
+  return State::running;
+}
+
+bool DepthFirst::advance() {
+  const auto events = timeline_.events();
+  for (; event_ < events.size(); ++event_) {
+    const Timeline::Event event = events[event_];
+    Word* mask = layout_.mask_of(top());
+    if (event.kind() == Timeline::Kind::returned) {
+      const std::uint32_t slot = timeline_.operation(event.of()).slot;
+      if (!has_bit(mask, slot)) break;
+      clear_bit(mask, slot);
+    }
+    now_.forward(event);
+    if (event.kind() == Timeline::Kind::invoked && timeline_.operation(event.of()).observes_only) {
+      absorb(timeline_.operation(event.of()).slot, event.of());
+    }
+    if (event.kind() == Timeline::Kind::died) {
+      layout_.count_of(top(), timeline_.of_class(event.of()).place) = 0;
+    }
+  }
+  furthest_ = std::max(furthest_, event_);
+  return event_ == events.size();
+}
+
+void DepthFirst::absorb(std::uint32_t slot, std::uint32_t i) {
+  if (!machine_.step(layout_.state_of(top()), timeline_.operation(i).id)) return;
+  set_bit(layout_.mask_of(top()), slot);
+  path_.push_back(i);
+}
+
+void DepthFirst::absorb_all() {
+  if (!now_.any_observer()) return;
+  const Word* mask = layout_.mask_of(top());
+  for (std::size_t w = 0; w < layout_.mask; ++w) {
+    for (Word left = now_.observers()[w] & ~mask[w]; left != 0; left &= left - 1) {
+      const std::uint32_t slot = static_cast<std::uint32_t>(w * 32) + std::countr_zero(left);
+      absorb(slot, now_.in_slot()[slot]);
+    }
+  }
+}
+
+bool DepthFirst::try_next() {
+  Frame& frame = frames_.back();
+  const std::uint32_t cursor = frame.cursor++;
+  const std::uint32_t returning = timeline_.events()[frame.event].of();
+  const Word* mask = layout_.mask_of(top());
+  if (cursor <= timeline_.slots()) {
+    const std::uint32_t i = cursor == 0 ? returning : now_.in_slot()[cursor - 1];
+    if (i == kNobody || (cursor != 0 && i == returning)) return false;
+    const Timeline::Pending& op = timeline_.operation(i);
+    if (op.observes_only || has_bit(mask, op.slot) || !push_step(op.id)) return false;
+    set_bit(layout_.mask_of(top()), op.slot);
+    path_.push_back(i);
+  } else {
+    const std::uint32_t k = now_.class_at()[cursor - 1 - timeline_.slots()];
+    if (k == kNobody) return false;
+    const Timeline::Class& of_class = timeline_.of_class(k);
+    if (layout_.count_of(top(), of_class.place) >= now_.appeared(k)) return false;
+    if (!push_step(of_class.members[0])) return false;
+    const Word* before = top() - layout_.width();
+    if (std::equal(before, before + layout_.state, top())) {  // it would have changed nothing
+      words_.resize(words_.size() - layout_.width());
+      return false;
+    }
+    ++layout_.count_of(top(), of_class.place);
+    path_.push_back(k | Lineage::kClassBit);
+  }
+  absorb_all();
+  return true;
+}
+
+bool DepthFirst::push_step(OperationId id) {
+  const std::size_t end = words_.size();
+  words_.resize(end + layout_.width());
+  std::copy_n(words_.data() + end - layout_.width(), layout_.width(), words_.data() + end);
+  if (machine_.step(layout_.state_of(top()), id)) return true;
+  words_.resize(end);
+  return false;
+}
+
+void DepthFirst::push_frame() {
+  frames_.push_back({event_, path_.size()});
+}
+
+void DepthFirst::pop_frame() {
+  frames_.pop_back();
+  words_.resize(words_.size() - layout_.width());
+  if (frames_.empty()) return;
+  rewind_to(frames_.back().event);
+  path_.resize(frames_.back().path_size);
+}
+
+void DepthFirst::rewind_to(std::size_t event) {
+  while (event_ > event) now_.backward(timeline_.events()[--event_]);
+}
+
+bool DepthFirst::remember() {
+  const std::size_t stride = layout_.width() + 1;
+  if ((seen_count_ + 1) * 2 > table_.size()) {
+    table_.assign(std::max<std::size_t>(64, table_.size() * 2), 0);
+    for (std::size_t n = 0; n < seen_count_; ++n) {
+      std::size_t slot = hash_words(&seen_[n * stride], stride, 2) & (table_.size() - 1);
+      while (table_[slot] != 0) slot = (slot + 1) & (table_.size() - 1);
+      table_[slot] = static_cast<std::uint32_t>(n + 1);
+    }
+  }
+  CHECK(seen_count_ < kNobody - 1);
+  seen_.push_back(static_cast<Word>(event_));
+  seen_.insert(seen_.end(), top(), top() + layout_.width());
+  const Word* fresh = &seen_[seen_count_ * stride];
+  std::size_t slot = hash_words(fresh, stride, 2) & (table_.size() - 1);
+  for (; table_[slot] != 0; slot = (slot + 1) & (table_.size() - 1)) {
+    if (std::equal(fresh, fresh + stride, &seen_[(table_[slot] - 1) * stride])) {
+      seen_.resize(seen_.size() - stride);
+      return false;
+    }
+  }
+  table_[slot] = static_cast<std::uint32_t>(++seen_count_);
+  return true;
+}
+
+void DepthFirst::append_witness(std::vector<OperationId>& out) const {
+  append_operations(timeline_, path_, out);
+}
+
+Position DepthFirst::contradiction() const {
+  return history_[timeline_.operation(timeline_.events()[furthest_].of()).id].returned;
+}
+
+std::uint64_t DepthFirst::memory_bytes() const {
+  return words_.capacity() * 4 + frames_.capacity() * sizeof(Frame) + path_.capacity() * 4 +
+         seen_.capacity() * 4 + table_.capacity() * 4 + now_.memory_bytes();
+}
+
+}  // namespace raftkv::linearizability

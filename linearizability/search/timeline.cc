@@ -1,0 +1,196 @@
+#include "linearizability/search/timeline.h"
+
+#include <algorithm>
+#include <queue>
+
+#include "src/base/check.h"
+
+namespace raftkv::linearizability {
+
+namespace {
+
+// Beyond this many pairs of class and operation nobody looks for the last reader: classes then live
+// for ever.
+constexpr std::uint64_t kPairsMax = 1u << 26;
+
+// Orders operations by what they call, so that equal calls stand together.
+std::strong_ordering compare_calls(const History& history, OperationId a, OperationId b) {
+  const Operation& x = history[a];
+  const Operation& y = history[b];
+  if (const auto c = x.function <=> y.function; c != 0) return c;
+  if (!x.has_steps()) {
+    if (const auto c = x.key <=> y.key; c != 0) return c;
+    if (const auto c = x.argument <=> y.argument; c != 0) return c;
+    return x.expected <=> y.expected;
+  }
+  const auto s = history.steps(x);
+  const auto t = history.steps(y);
+  return std::lexicographical_compare_three_way(
+      s.begin(), s.end(), t.begin(), t.end(), [](const Step& p, const Step& q) {
+        if (const auto c = p.function <=> q.function; c != 0) return c;
+        if (const auto c = p.key <=> q.key; c != 0) return c;
+        return p.value <=> q.value;
+      });
+}
+
+// Hands out the smallest free number.
+class Places {
+ public:
+  std::uint32_t take() {
+    if (free_.empty()) return count_++;
+    const std::uint32_t place = free_.top();
+    free_.pop();
+    return place;
+  }
+  void give_back(std::uint32_t place) { free_.push(place); }
+  [[nodiscard]] std::uint32_t count() const { return count_; }
+
+ private:
+  std::priority_queue<std::uint32_t, std::vector<std::uint32_t>, std::greater<>> free_;
+  std::uint32_t count_ = 0;
+};
+
+}  // namespace
+
+struct Timeline::Unknown {
+  Class of_class;
+  Position dies = 0;  // kOpen: never; 0: it was never of use
+};
+
+Timeline::Timeline(const History& history, const Model& model, const Part& part,
+                   const Machine& machine) {
+  add_events(history, live_classes(history, model, part, machine));
+}
+
+std::vector<Timeline::Unknown> Timeline::live_classes(const History& history, const Model& model,
+                                                      const Part& part, const Machine& machine) {
+  std::vector<OperationId> ids;
+  operations_.reserve(part.size());
+  for (const OperationId id : part) {
+    const bool observes_only = machine.observes_only(id);
+    if (history[id].end == End::ok) {
+      operations_.push_back({id, 0, observes_only});
+    } else if (!observes_only) {
+      ids.push_back(id);
+    }
+  }
+  std::sort(ids.begin(), ids.end(), [&](OperationId a, OperationId b) {
+    const auto c = compare_calls(history, a, b);
+    return c != 0 ? c < 0 : a < b;
+  });
+  std::vector<Unknown> unknowns;
+  for (const OperationId id : ids) {
+    if (unknowns.empty() || compare_calls(history, unknowns.back().of_class.members[0], id) != 0) {
+      unknowns.emplace_back();
+    }
+    unknowns.back().of_class.members.push_back(id);
+  }
+
+  if (unknowns.size() * (operations_.size() + unknowns.size()) > kPairsMax) {
+    for (Unknown& unknown : unknowns) unknown.dies = kOpen;
+    return unknowns;
+  }
+  for (Unknown& unknown : unknowns) {
+    const Operation& writer = history[unknown.of_class.members[0]];
+    for (const Pending& pending : operations_) {
+      const Operation& reader = history[pending.id];
+      if (reader.returned > std::max(writer.invoked, unknown.dies) &&
+          model.may_read_from(history, reader, writer)) {
+        unknown.dies = reader.returned;
+      }
+    }
+  }
+  // One of unknown end may also be of use to another of unknown end that is of use.
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (Unknown& unknown : unknowns) {
+      for (const Unknown& reader : unknowns) {
+        if (reader.dies > unknown.dies &&
+            model.may_read_from(history, history[reader.of_class.members[0]],
+                                history[unknown.of_class.members[0]])) {
+          unknown.dies = reader.dies;
+          changed = true;
+        }
+      }
+    }
+  }
+  // Members that were invoked after the last reader had returned are of no use either.
+  for (Unknown& unknown : unknowns) {
+    std::erase_if(unknown.of_class.members,
+                  [&](OperationId id) { return history[id].invoked > unknown.dies; });
+  }
+  std::erase_if(unknowns, [](const Unknown& unknown) { return unknown.of_class.members.empty(); });
+  return unknowns;
+}
+
+void Timeline::add_events(const History& history, std::vector<Unknown> unknowns) {
+  struct Coming {
+    Position at;
+    Event event;
+    bool operator>(const Coming& other) const { return at > other.at; }
+  };
+  const auto event = [](Kind kind, std::size_t of) {
+    return Event{(static_cast<std::uint32_t>(kind) << 30) | static_cast<std::uint32_t>(of)};
+  };
+  // Everything about classes, in order.
+  std::vector<Coming> about_classes;
+  for (std::size_t i = 0; i < unknowns.size(); ++i) {
+    for (const OperationId id : unknowns[i].of_class.members) {
+      about_classes.push_back({history[id].invoked, event(Kind::appeared, i)});
+    }
+    // Just behind the return of its last reader.
+    if (unknowns[i].dies != kOpen)
+      about_classes.push_back({unknowns[i].dies, event(Kind::died, i)});
+    classes_.push_back(std::move(unknowns[i].of_class));
+  }
+  std::sort(about_classes.begin(), about_classes.end(), [](const Coming& a, const Coming& b) {
+    return a.at != b.at ? a.at < b.at : a.event.word < b.event.word;
+  });
+
+  Places slots, places;
+  std::vector<bool> placed(classes_.size(), false);
+  std::priority_queue<Coming, std::vector<Coming>, std::greater<>> returns;
+  std::size_t next_class = 0;
+  const auto classes_until = [&](Position at) {
+    for (; next_class < about_classes.size() && about_classes[next_class].at < at; ++next_class) {
+      const Event e = about_classes[next_class].event;
+      events_.push_back(e);
+      Class& c = classes_[e.of()];
+      if (e.kind() == Kind::died) {
+        places.give_back(c.place);
+      } else if (!placed[e.of()]) {
+        placed[e.of()] = true;
+        c.place = places.take();
+      }
+    }
+  };
+  const auto returns_until = [&](Position at) {
+    for (; !returns.empty() && returns.top().at < at; returns.pop()) {
+      classes_until(returns.top().at);
+      events_.push_back(returns.top().event);
+      slots.give_back(operations_[returns.top().event.of()].slot);
+    }
+    classes_until(at);
+  };
+  events_.reserve(2 * operations_.size() + about_classes.size());
+  for (std::size_t i = 0; i < operations_.size(); ++i) {
+    const Operation& op = history[operations_[i].id];
+    returns_until(op.invoked);
+    events_.push_back(event(Kind::invoked, i));
+    operations_[i].slot = slots.take();
+    returns.push({op.returned, event(Kind::returned, i)});
+  }
+  returns_until(kOpen);
+  slots_ = slots.count();
+  places_ = places.count();
+}
+
+std::uint64_t Timeline::memory_bytes() const {
+  std::uint64_t bytes = events_.capacity() * sizeof(Event) +
+                        operations_.capacity() * sizeof(Pending) +
+                        classes_.capacity() * sizeof(Class);
+  for (const Class& c : classes_) bytes += c.members.capacity() * sizeof(OperationId);
+  return bytes;
+}
+
+}  // namespace raftkv::linearizability

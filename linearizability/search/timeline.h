@@ -1,0 +1,67 @@
+// A part as the searches see it: its events in order; every ok operation with a slot, which is its
+// own from invocation to return and then another's, so that "which of the pending ones have taken
+// effect" is a short bit mask however long the history is; and the operations of unknown end as
+// classes of equal calls, of which only the number that took effect matters (Lowe 2017, section 5).
+//
+// An operation of unknown end that nobody can read from may as well never have happened; it is left
+// out. A class whose last possible reader has returned dies: from then on its count says nothing.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "linearizability/history.h"
+#include "linearizability/model.h"
+
+namespace raftkv::linearizability {
+
+class Timeline {
+ public:
+  enum class Kind : std::uint8_t {
+    invoked,   // of: an ok operation; its slot is its own from now on
+    returned,  // of: an ok operation; its slot is free from now on
+    appeared,  // of: a class; one more operation of it may take effect from now on
+    died,      // of: a class; its place is free from now on
+  };
+  struct Event {
+    std::uint32_t word;
+    [[nodiscard]] Kind kind() const { return static_cast<Kind>(word >> 30); }
+    [[nodiscard]] std::uint32_t of() const { return word & 0x3fff'ffff; }
+  };
+  // An operation's place in the part, and its slot.
+  struct Pending {
+    OperationId id;
+    std::uint32_t slot;
+    bool observes_only;
+  };
+  struct Class {
+    std::vector<OperationId> members;  // by invocation
+    std::uint32_t place = 0;  // among the counts of a configuration; reused after its death
+  };
+
+  Timeline(const History& history, const Model& model, const Part& part, const Machine& machine);
+
+  [[nodiscard]] std::span<const Event> events() const { return events_; }
+  [[nodiscard]] const Pending& operation(std::uint32_t i) const { return operations_[i]; }
+  [[nodiscard]] const Class& of_class(std::uint32_t i) const { return classes_[i]; }
+  [[nodiscard]] std::size_t operations() const { return operations_.size(); }
+  [[nodiscard]] std::size_t classes() const { return classes_.size(); }
+  [[nodiscard]] std::size_t slots() const { return slots_; }
+  [[nodiscard]] std::size_t places() const { return places_; }
+  [[nodiscard]] std::uint64_t memory_bytes() const;
+
+ private:
+  struct Unknown;
+  [[nodiscard]] std::vector<Unknown> live_classes(const History& history, const Model& model,
+                                                  const Part& part, const Machine& machine);
+  void add_events(const History& history, std::vector<Unknown> unknowns);
+
+  std::vector<Event> events_;
+  std::vector<Pending> operations_;
+  std::vector<Class> classes_;
+  std::size_t slots_ = 0;
+  std::size_t places_ = 0;
+};
+
+}  // namespace raftkv::linearizability
