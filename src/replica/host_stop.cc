@@ -1,0 +1,56 @@
+#include <utility>
+
+#include "src/base/check.h"
+#include "src/replica/host_impl.h"
+
+namespace raftkv::replica {
+
+// A disk that failed once may have lost what it said was durable: nothing that this node says may
+// be believed.
+void Host::Impl::fail(const Error& error) {
+  if (fatal_) return;
+  fatal_ = true;
+  abandon_all(Problem::stopping,
+              "this node's disk has failed and it takes no further part: " + error.message);
+  ports_.network.keep({});  // so that the others know at once
+  ports_.observer.observe(Stopped{error});
+  wake();
+}
+
+void Host::Impl::stop(Duration limit, std::move_only_function<void()> done) {
+  CHECK(!stop_, "a node is stopped once");
+  stop_.emplace();
+  stop_->deadline = now() + limit;
+  stop_->done = std::move(done);
+  // Refused: there is nobody to hand over to, or it is being done already.
+  stop_->led = takes_part() && leads();
+  if (stop_->led) (void)raft_.transfer_leadership(raft::MemberId(), now());
+  wake();
+}
+
+void Host::Impl::advance_stop(Time time) {
+  using Phase = Stop::Phase;
+  const bool out_of_time = time >= stop_->deadline;
+  if (fatal_) {
+    stop_->phase = Phase::done;
+    return;
+  }
+  // The successor may need this node's vote, and its first entry tells what became of the last
+  // requests.
+  const bool awaits_successor = stop_->led && !raft_.leader();
+  if (stop_->phase == Phase::handing_over &&
+      (out_of_time || !(raft_.transferring() || awaits_successor))) {
+    stop_->phase = Phase::draining;
+  }
+  if (stop_->phase == Phase::draining && (out_of_time || requests_.size() == 0)) {
+    abandon_all(Problem::stopping, "this node is being stopped");
+    log_.finish();
+    apply_.finish();
+    stop_->phase = Phase::closing;
+  }
+  if (stop_->phase == Phase::closing && (out_of_time || (log_.idle() && apply_.idle()))) {
+    stop_->phase = Phase::done;
+  }
+}
+
+}  // namespace raftkv::replica

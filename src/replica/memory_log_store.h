@@ -1,0 +1,79 @@
+// A log in memory with the durability of a disk: what a crash would leave is a thing of its own.
+// For tests and for most simulated runs; src/storage keeps the same promises on LevelDB.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "src/base/result.h"
+#include "src/raft/effects.h"
+#include "src/raft/entry.h"
+#include "src/raft/raft.h"
+#include "src/raft/types.h"
+#include "src/replica/ports.h"
+#include "src/replica/state_store.h"
+
+namespace raftkv::replica {
+
+// The contents of a log: what is on a disk, or what a crash leaves of it.
+//
+// Invariant: entries are contiguous, the first has index 1; terms do not fall.
+struct LogImage {
+  raft::HardState hard_state;
+  std::vector<raft::Entry> entries;
+  Index through;  // known to be synced, as noted by the last checkpoint
+
+  [[nodiscard]] Index last() const { return entries.empty() ? Index() : entries.back().index(); }
+};
+
+// What a Raft needs to start from this log and a state that is at `meta`. The state must not be
+// ahead of the log.
+[[nodiscard]] raft::Recovered recover(const LogImage& image, const StateMeta& meta);
+
+// Single-threaded: its workers must run their jobs on one thread.
+//
+// Every append is a row of operations in the order of the contract: for each write the hard state,
+// the truncation, the entries one by one; then a sync. written() has what operations did, durable()
+// what a crash leaves: a hard state when its operation is done (a file of its own, synced), the
+// rest when the sync is.
+class MemoryLogStore final : public LogStore {
+ public:
+  MemoryLogStore() = default;
+  // Starts from what a crash left.
+  explicit MemoryLogStore(LogImage image) : written_(image), durable_(std::move(image)) {}
+
+  [[nodiscard]] Status append(std::span<const raft::LogWrite> writes) override;
+  [[nodiscard]] Result<std::vector<raft::Entry>> read(Index from, Index to,
+                                                      std::size_t bytes_max) override;
+  [[nodiscard]] Status checkpoint() override;
+
+  [[nodiscard]] const LogImage& written() const { return written_; }
+  [[nodiscard]] const LogImage& durable() const { return durable_; }
+  // What a crash may leave if the machine happens to have written `operations` of the unsynced
+  // ones: between durable() and written().
+  [[nodiscard]] LogImage torn(std::size_t operations) const;
+  [[nodiscard]] std::size_t unsynced() const { return unsynced_.size(); }
+
+  // After this many more operations (syncs count) every call fails and nothing changes any more: a
+  // disk that fails, or a crash that strikes within an append.
+  void fail_after(std::uint64_t operations) { operations_left_ = operations; }
+
+ private:
+  // One change of the log that the next sync makes durable.
+  struct Operation {
+    std::optional<Index> truncate_from;
+    std::optional<raft::Entry> entry;
+  };
+  static void execute(LogImage& image, const Operation& operation);
+  [[nodiscard]] Status count_operation();
+  [[nodiscard]] Status write(Operation operation);
+
+  LogImage written_;
+  LogImage durable_;
+  std::vector<Operation> unsynced_;
+  std::optional<std::uint64_t> operations_left_;
+};
+
+}  // namespace raftkv::replica
