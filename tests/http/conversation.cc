@@ -1,8 +1,8 @@
 #include "tests/http/conversation.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
+#include <cctype>
+#include <filesystem>
 #include <fstream>
 #include <regex>
 
@@ -185,6 +185,34 @@ std::vector<Case> load_cases(const std::string& file) {
   for (int number = 1; std::getline(in, text); ++number) loader.line(number, text);
   EXPECT_FALSE(loader.cases.empty()) << file;
   return std::move(loader.cases);
+}
+
+std::vector<Case> all_cases() {
+  std::vector<Case> cases;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(RAFTKV_SOURCE_DIR "/tests/testdata/http")) {
+    for (Case& c : load_cases(entry.path())) {
+      c.title = entry.path().stem().string() + ": " + c.title;
+      cases.push_back(std::move(c));
+    }
+  }
+  return cases;
+}
+
+std::string case_name(const testing::TestParamInfo<Case>& info) {
+  std::string name;
+  for (const char c : info.param.title) {
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0) {
+      name += c;
+    } else if (!name.empty() && name.back() != '_') {
+      name += '_';
+    }
+  }
+  return name;
+}
+
+void PrintTo(const Case& c, std::ostream* out) {
+  *out << c.title;
 }
 
 void run_case(const Case& c, World& world) {

@@ -18,6 +18,8 @@
 // problem document.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <functional>
 #include <map>
 #include <memory>
@@ -60,6 +62,11 @@ struct Case {
 
 // Fails the test on a line that it does not understand.
 [[nodiscard]] std::vector<Case> load_cases(const std::string& file);
+
+// Those of all files in tests/testdata/http, and their names as GoogleTest takes them.
+[[nodiscard]] std::vector<Case> all_cases();
+[[nodiscard]] std::string case_name(const testing::TestParamInfo<Case>& info);
+void PrintTo(const Case& c, std::ostream* out);
 
 // One connection to a FakeNode, seen by the client.
 struct World {
