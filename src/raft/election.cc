@@ -203,6 +203,7 @@ void Raft::expire_leader(Time now) {
     become_follower(current_term(), "its disk has stalled", now);
     return;
   }
+  say_farewell(now);
   for (auto& [id, progress] : progress_) {
     progress.heartbeat_due();
     progress.message_owed = true;

@@ -148,8 +148,7 @@ void Raft::configuration_in_force() {
     const auto [it, added] = progress_.try_emplace(m.id, log_.last_index().next());
     if (added) it->second.message_owed = true;
   }
-  std::erase_if(progress_,
-                [&](const auto& peer) { return configuration().find(peer.first) == nullptr; });
+  for (auto& [id, progress] : progress_) progress.departing = configuration().find(id) == nullptr;
   if (transfer_ && !configuration().is_voter(transfer_->target)) {
     out_.events.push_back(TransferEnded{transfer_->target, false});
     transfer_.reset();
@@ -213,6 +212,24 @@ void Raft::drive_membership(Time now) {
   }
   if (const MemberId learner = promotable_learner(now); learner && !transfer_) {
     propose_configuration(plan_promotion(configuration(), learner));
+  }
+}
+
+// A member that has left is still sent the entry that removes it and told that it is committed, so
+// that it knows and is silent. It counts for nothing meanwhile; one that does not answer is given
+// up.
+void Raft::say_farewell(Time now) {
+  for (auto peer = progress_.begin(); peer != progress_.end();) {
+    Progress& progress = peer->second;
+    if (progress.departing && (progress.farewell_sent || !in_contact(peer->first, now))) {
+      peer = progress_.erase(peer);
+      continue;
+    }
+    // The heartbeat that is sent next carries the commit index.
+    progress.farewell_sent =
+        progress.departing &&
+        configuration_index() <= std::min(commit_index_, progress.match_index());
+    ++peer;
   }
 }
 

@@ -60,6 +60,8 @@ class Progress {
   bool disconnected = false;         // its connection was reset or refused since
   bool message_owed = false;         // a heartbeat, a read round or a commit index to tell
   bool fetching = false;             // a LogFetch for it is under way
+  bool departing = false;            // no member any more: it is only told so (Raft::say_farewell)
+  bool farewell_sent = false;        // what tells it that its removal is committed has left
 
  private:
   struct Inflight {

@@ -304,6 +304,7 @@ bool Raft::disk_stalled(Time now) const {
 std::vector<PeerStatus> Raft::peers(Time now) const {
   std::vector<PeerStatus> out;
   for (const auto& [id, progress] : progress_) {
+    if (progress.departing) continue;
     out.push_back(
         {.id = id,
          .match_index = progress.match_index(),

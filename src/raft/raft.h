@@ -219,6 +219,7 @@ class Raft {
   void configuration_in_force();
   void forget_old_configurations();
   void drive_membership(Time now);
+  void say_farewell(Time now);
   [[nodiscard]] MemberId promotable_learner(Time now) const;
   void propose_configuration(const Configuration& configuration);
 
@@ -273,7 +274,7 @@ class Raft {
   std::optional<WriteId> own_vote_write_;  // the own vote counts when this write is durable
 
   // A leader's.
-  std::map<MemberId, Progress> progress_;  // every other member
+  std::map<MemberId, Progress> progress_;  // every other member, and those that are leaving
   Index term_start_;                       // its no-op entry
   Index caught_up_target_;  // its last index one heartbeat ago: a learner that has it has caught up
   Time heartbeat_deadline_{};
