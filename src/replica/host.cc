@@ -82,11 +82,15 @@ void Host::Impl::turn() {
 void Host::Impl::carry_out(Time time) {
   for (raft::LogWrite& write : effects_.log_writes) log_.push(std::move(write));
   log_.start(time);
-  for (const raft::Envelope& envelope : effects_.messages) {
+  for (const raft::Event& event : effects_.events) {
+    if (std::holds_alternative<raft::ConfigurationChanged>(event)) note_departures();
+  }
+  for (raft::Envelope& envelope : effects_.messages) {
     // Not known: of a candidate, say, to a learner that has no configuration yet. A lost message.
     const std::string* const address = address_of(envelope.route.to);
     if (address == nullptr) continue;
-    ports_.network.send(PeerAddress{envelope.route.to, *address}, raft::encode(envelope));
+    const PeerAddress to{envelope.route.to, *address};
+    ports_.network.send(to, raft::encode(std::move(envelope)));
   }
   apply_.push(effects_.apply);
   for (const raft::LogFetch& fetch : effects_.fetches) fetches_.push(fetch);

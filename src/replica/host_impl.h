@@ -124,6 +124,7 @@ class Host::Impl {
   void forwards_lost(raft::MemberId to, std::string_view why);
   [[nodiscard]] const std::string* address_of(raft::MemberId member) const;
   void keep_connections();
+  void note_departures();
   [[nodiscard]] bool advertised_differs() const;
   void advertise(Time now);
   [[nodiscard]] raft::MemberId whom_to_tell();
@@ -156,6 +157,7 @@ class Host::Impl {
 
   Peers peers_;
   std::vector<PeerAddress> kept_;
+  std::vector<PeerAddress> departing_;
   bool connections_changed_ = true;
   std::string heard_address_;  // the leader's, as kept_ knows it
   Time advertise_at_{};

@@ -117,13 +117,17 @@ void Host::Impl::send_frame(raft::MemberId to, raft::Incarnation to_incarnation,
 const std::string* Host::Impl::address_of(raft::MemberId id) const {
   if (id == raft_.leader() && !raft_.leader_address().empty()) return &raft_.leader_address();
   const raft::Member* const member = raft_.configuration().find(id);
-  return member == nullptr ? nullptr : &member->raft_address;
+  if (member != nullptr) return &member->raft_address;
+  // One that is leaving: it is still told that its removal is committed.
+  const auto departing = std::ranges::find(departing_, id, &PeerAddress::member);
+  return departing == departing_.end() ? nullptr : &departing->address;
 }
 
 void Host::Impl::keep_connections() {
   if (!connections_changed_ && heard_address_ == raft_.leader_address()) return;
   connections_changed_ = false;
   heard_address_ = raft_.leader_address();
+  note_departures();
   kept_.clear();
   const auto keep = [this](raft::MemberId id) {
     const std::string* const address = address_of(id);
@@ -131,7 +135,23 @@ void Host::Impl::keep_connections() {
   };
   for (const raft::Member& member : raft_.configuration().members) keep(member.id);
   if (raft_.leader() && raft_.configuration().find(raft_.leader()) == nullptr) keep(raft_.leader());
+  for (const PeerAddress& peer : departing_) kept_.push_back(peer);
   ports_.network.keep(kept_);
+}
+
+// Where the members are that a leader goes on sending to though they are none any more.
+void Host::Impl::note_departures() {
+  const auto& progress = raft_.progress();
+  const auto departs = [&](const PeerAddress& peer) {
+    const auto it = progress.find(peer.member);
+    return it != progress.end() && it->second.departing;
+  };
+  std::erase_if(departing_, [&](const PeerAddress& peer) { return !departs(peer); });
+  for (const PeerAddress& peer : kept_) {
+    const bool noted =
+        std::ranges::find(departing_, peer.member, &PeerAddress::member) != departing_.end();
+    if (!noted && departs(peer)) departing_.push_back(peer);
+  }
 }
 
 // --- telling the leader this node's addresses

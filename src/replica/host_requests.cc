@@ -231,6 +231,12 @@ void Host::Impl::resolve(const PendingProposals::Resolved& resolved,
         not_applied(Problem::leadership_lost,
                     "another leader's entry was committed in its place; it is safe to try again"));
   }
+  if (request->kind == RequestKind::remove && leads() &&
+      raft_.configuration_index() > applied_.applied) {
+    // C_old,new is committed and C_new appended: the member is gone when that is committed too.
+    pending_.add({raft_.configuration_index(), raft_.current_term()}, resolved.handle);
+    return;
+  }
   answer(resolved.handle, outcome_of(*request, entries[resolved.position].index(),
                                      result.outcomes[resolved.position]));
 }

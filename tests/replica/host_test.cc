@@ -294,9 +294,15 @@ TEST_F(Cluster, RemovedMemberIsGoneAndMayNotComeBack) {
   const raft::InstanceId instance = world.node(gone).identity.instance;
   const Reply reply = world.ask(leader, Remove{gone});
   ASSERT_TRUE(std::holds_alternative<Removed>(reply.answer)) << failure_of(reply)->detail;
+  const Reply members = world.ask(leader, GetMembers{});
+  EXPECT_EQ(std::get<Members>(members.answer).members.size(), 2u) << "answered before it was gone";
   world.run_for(1s);
-  const Reply members = world.ask(world.elect(), GetMembers{});
-  EXPECT_EQ(std::get<Members>(members.answer).members.size(), 2u);
+  // It was told, knows that it is no member, and asks for no votes.
+  const raft::Raft& told = world.host(gone).raft();
+  EXPECT_EQ(told.configuration().find(told.identity().member), nullptr);
+  EXPECT_EQ(told.commit_index(), world.host(leader).raft().commit_index());
+  world.run_for(10s);
+  EXPECT_EQ(told.role(), raft::Role::follower);
   expect_failure(world.ask(world.elect(), Join{gone, gone + ":http", gone + ":raft", instance}),
                  Problem::removed_instance, Effect::not_applied);
   expect_failure(world.ask(world.elect(), Remove{gone}), Problem::unknown_member,
