@@ -92,7 +92,7 @@ TEST(Floors, LowerFloorsDoNotKnowHigherOnes) {
       include_breaches("src/raft/log.cc", "#include <vector>\n#include \"src/kv/value.h\"\n"),
       ElementsAre(testing::AllOf(on_line(2), why("src/raft may not include src/kv/value.h"))));
   EXPECT_THAT(include_breaches("src/base/bytes.h", "#include \"src/raft/log.h\"\n"), SizeIs(1));
-  EXPECT_THAT(include_breaches("src/kv/command.h", "#include \"src/raft/ids.h\"\n"), SizeIs(1));
+  EXPECT_THAT(include_breaches("src/kv/command.h", "#include \"src/raft/types.h\"\n"), SizeIs(1));
   EXPECT_THAT(include_breaches("src/storage/log.h", "#include \"src/replica/host.h\"\n"),
               SizeIs(1));
   EXPECT_THAT(include_breaches("src/net/peer.h", "#include \"src/kv/command.h\"\n"), SizeIs(1));

@@ -33,7 +33,7 @@ const std::vector<Floor>& floors() {
        {"boost/asio", "boost/system/", "spdlog/"},
        true},
       {"src/http",
-       {"src/base/", "src/raft/ids.h", "src/kv/", "src/replica/"},
+       {"src/base/", "src/raft/types.h", "src/kv/", "src/replica/"},
        {"boost/asio", "boost/system/", "boost/beast", "boost/json", "boost/url", "spdlog/"},
        true},
       {"src/app",
