@@ -225,6 +225,12 @@ TEST(MachinePaths, AreFound) {
       IsEmpty());
 }
 
+TEST(RaftNotes, NameOnlyFunctionsAndTestsThatExist) {
+  const auto read_source = [](const std::string& file) { return read(root() / file); };
+  const std::string file = "docs/raft-notes.md";
+  EXPECT_THAT(notes_breaches(file, read_source(file), read_source), IsEmpty());
+}
+
 const char* const kNotes =
     "# Notes\n| rule | paper | function | test |\n|---|---|---|---|\n"
     "| a vote | §5.2 | `Election::vote` in `src/raft/election.cc` | `Vote.Once` in "
