@@ -15,7 +15,7 @@ struct Options {
   // A leader sends to each peer at least this often. Less than a third of the election timeout.
   Duration heartbeat_interval = 100ms;
   // A follower whose leader's connection was reset tries PreVote once after a random part of this.
-  Duration reset_election_delay_max = 60ms;
+  Duration reset_election_delay_max = 150ms;
 
   std::size_t entries_per_message_max = 4096;
   std::size_t bytes_per_message_max = 1u << 20;  // one larger entry still goes alone

@@ -186,9 +186,13 @@ void Raft::applied(Index index, Time /*now*/) {
 
 void Raft::peer_event(MemberId peer, PeerEvent event, Time now) {
   if (const auto it = progress_.find(peer); it != progress_.end()) {
-    it->second.disconnected = event == PeerEvent::disconnected;
-    if (it->second.disconnected) it->second.probe_again();
-    it->second.message_owed = true;
+    Progress& progress = it->second;
+    progress.disconnected = event == PeerEvent::disconnected;
+    if (progress.disconnected) {
+      progress.probe_again();  // what was in flight went with the connection
+    } else {
+      progress.message_owed = true;
+    }
   }
   if (event == PeerEvent::disconnected && role_ == Role::follower && peer == leader_) {
     // No process is there any more: nothing to stick to. One early try, then the ordinary timeout.

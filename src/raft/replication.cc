@@ -227,9 +227,11 @@ void Raft::replicate() {
 }
 
 // Sends what the window lets through. What is owed (a heartbeat, a read round) travels with entries
-// if there are some, else alone.
+// if there are some, else alone. A peer without a connection gets heartbeats only: entries would
+// pile up on their way to nobody.
 void Raft::send_append(MemberId peer, Progress& progress) {
-  while (progress.window_open(options_) && progress.next_index() <= log_.last_index()) {
+  while (!progress.disconnected && progress.window_open(options_) &&
+         progress.next_index() <= log_.last_index()) {
     const bool probing = progress.state() == Progress::State::probe;
     AppendEntries request = append_request(progress);
     if (progress.next_index() >= log_.cached_from()) {
