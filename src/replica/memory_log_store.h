@@ -57,8 +57,8 @@ class MemoryLogStore final : public LogStore {
   [[nodiscard]] std::size_t unsynced() const { return unsynced_.size(); }
 
   // After this many more operations (syncs count) every call fails and nothing changes any more: a
-  // disk that fails, or a crash that strikes within an append.
-  void fail_after(std::uint64_t operations) { operations_left_ = operations; }
+  // disk that fails, or a crash that strikes within an append. nullopt: never.
+  void fail_after(std::optional<std::uint64_t> operations) { operations_left_ = operations; }
 
  private:
   // One change of the log that the next sync makes durable.

@@ -45,7 +45,8 @@ void World::Node::stop_process() {
   apply_worker.jobs.clear();
   read_worker.jobs.clear();
   host.reset();
-  log = log_store->durable();
+  // Of what was written and not synced the machine may have saved a part.
+  log = log_store->torn(world_.prng_.below(log_store->unsynced() + 1));
   turn_asked = false;
   wake_up = kNever;
   kept.clear();
