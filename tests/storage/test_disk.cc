@@ -40,16 +40,19 @@ class TestSequentialFile final : public leveldb::SequentialFile {
 
 class TestRandomAccessFile final : public leveldb::RandomAccessFile {
  public:
-  explicit TestRandomAccessFile(std::string bytes) : bytes_(std::move(bytes)) {}
+  TestRandomAccessFile(std::string bytes, std::shared_ptr<std::uint64_t> bytes_read)
+      : bytes_(std::move(bytes)), bytes_read_(std::move(bytes_read)) {}
   leveldb::Status Read(std::uint64_t offset, size_t n, leveldb::Slice* result,
                        char* scratch) const override {
     const std::size_t size = offset < bytes_.size() ? bytes_.copy(scratch, n, offset) : 0;
     *result = {scratch, size};
+    *bytes_read_ += size;
     return leveldb::Status::OK();
   }
 
  private:
   std::string bytes_;
+  std::shared_ptr<std::uint64_t> bytes_read_;
 };
 
 }  // namespace
@@ -138,6 +141,15 @@ void TestDisk::set_contents(const std::string& path, std::string bytes) {
   node->bytes = node->durable = std::move(bytes);
 }
 
+void TestDisk::restore(const std::string& directory, const TestDisk& from) {
+  const auto below = [&](const std::string& path) { return path.starts_with(directory + "/"); };
+  std::erase_if(nodes_, [&](const auto& entry) { return below(entry.first); });
+  for (const auto& [path, node] : from.nodes_) {
+    if (below(path)) nodes_[path] = std::make_shared<Node>(*node);
+  }
+  durable_ = nodes_;
+}
+
 void TestDisk::run_background_work() {
   while (!background_.empty()) {
     const auto [function, argument] = background_.front();
@@ -169,7 +181,7 @@ leveldb::Status TestDisk::NewRandomAccessFile(const std::string& name,
                                               leveldb::RandomAccessFile** file) {
   const auto node = find(name);
   if (node == nullptr) return missing(name);
-  *file = new TestRandomAccessFile(node->bytes);
+  *file = new TestRandomAccessFile(node->bytes, bytes_read_);
   return leveldb::Status::OK();
 }
 

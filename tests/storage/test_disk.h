@@ -41,8 +41,12 @@ class TestDisk final : public Disk {
   // --- at rest ---
   [[nodiscard]] std::vector<std::string> files() const;
   [[nodiscard]] std::string contents(const std::string& path) const;
+  // Bytes read from files that were opened for random access (tables).
+  [[nodiscard]] std::uint64_t bytes_read() const { return *bytes_read_; }
   // Makes the file if there is none.
   void set_contents(const std::string& path, std::string bytes);
+  // Everything below this directory becomes as it is on the other disk.
+  void restore(const std::string& directory, const TestDisk& from);
 
   // Runs the background work that LevelDB has asked for, until there is none.
   void run_background_work();
@@ -94,6 +98,7 @@ class TestDisk final : public Disk {
   std::string fail_only_;
   std::function<void()> hook_;
   std::uint64_t now_ = 0;
+  std::shared_ptr<std::uint64_t> bytes_read_ = std::make_shared<std::uint64_t>(0);
 };
 
 }  // namespace raftkv::storage

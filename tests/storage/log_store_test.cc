@@ -1,0 +1,374 @@
+#include "src/storage/log_store.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/storage/log_fixture.h"
+
+namespace raftkv::storage {
+namespace {
+
+using raft::Index;
+using raft::Term;
+using raft::TermRun;
+
+class LogStoreTest : public testing::Test {
+ protected:
+  LogStoreTest() {
+    make_log(disk_);
+    start();
+  }
+  // Ends the run without any goodbye, and starts anew on what is left.
+  void start() {
+    run_.reset();
+    run_ = start_on(disk_);
+  }
+  void append(const raft::LogWrite& write) {
+    const Status appended = run_->append(write);
+    ASSERT_TRUE(appended) << appended.error().message;
+  }
+  Log all() { return run_->all(); }
+
+  TestDisk disk_;
+  std::unique_ptr<LogRun> run_;
+};
+
+TEST_F(LogStoreTest, StartsEmpty) {
+  EXPECT_EQ(run_->log().first(), Index(1));
+  EXPECT_EQ(run_->log().last(), Index());
+  EXPECT_EQ(run_->log().term(Index()).value(), Term());
+  EXPECT_EQ(run_->log().term_runs().value(), std::vector<TermRun>{});
+  EXPECT_EQ(run_->log().read(Index(1), Index(1), 100).error().code, ErrorCode::not_found);
+}
+
+TEST_F(LogStoreTest, ReadsBackTheVeryBytes) {
+  const raft::LogWrite write = write_of(0, {1, 1, 2});
+  append(write);
+  start();
+  const auto entries = run_->log().read(Index(1), Index(3), 1 << 20);
+  ASSERT_TRUE(entries);
+  ASSERT_EQ(entries->size(), 3u);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ((*entries)[i].bytes().view(), write.entries[i].bytes().view());
+  }
+}
+
+TEST_F(LogStoreTest, ReadStopsAtTheBytesAskedForButGivesOneEntry) {
+  append(write_of(0, {1, 1, 1, 1}));
+  const std::size_t size = entry_of(1, 1).size();
+  const auto count = [&](std::size_t bytes_max) {
+    return run_->log().read(Index(1), Index(4), bytes_max).value().size();
+  };
+  EXPECT_EQ(count(0), 1u);
+  EXPECT_EQ(count(2 * size - 1), 1u);
+  EXPECT_EQ(count(2 * size), 2u);
+  EXPECT_EQ(count(4 * size), 4u);
+  EXPECT_EQ(log_of(run_->log().read(Index(2), Index(3), 1000).value()), (Log{{2, 1}, {3, 1}}));
+  EXPECT_EQ(run_->log().read(Index(4), Index(5), 1000).error().code, ErrorCode::not_found);
+}
+
+TEST_F(LogStoreTest, KeepsWhatWasAppendedOverALossOfPower) {
+  append(write_of(0, {1, 1}));
+  append(vote_of(3, 7));
+  append(write_of(2, {3}));
+  const auto image = disk_.after_power_loss();
+  const auto run = start_on(*image);
+  EXPECT_EQ(run->all(), (Log{{1, 1}, {2, 1}, {3, 3}}));
+  EXPECT_EQ(run->promise().hard_state.current_term, Term(3));
+  EXPECT_EQ(run->promise().hard_state.voted_for, raft::MemberId(7));
+}
+
+TEST_F(LogStoreTest, WritesThatCameTogetherAreOneSync) {
+  append(write_of(0, {1}));
+  const std::uint64_t before = disk_.operations();
+  append(write_of(1, {1}));
+  const std::uint64_t single = disk_.operations() - before;
+  const std::vector<raft::LogWrite> writes = {write_of(2, {1, 1}), write_of(4, {1}),
+                                              write_of(5, {1, 1, 1})};
+  ASSERT_TRUE(run_->log().append(writes));
+  EXPECT_EQ(disk_.operations() - before - single, single);
+  EXPECT_EQ(all().size(), 8u);
+}
+
+TEST_F(LogStoreTest, AHardStateIsDurableBeforeTheEntriesOfItsWrite) {
+  append(write_of(0, {1}));
+  raft::LogWrite write = write_of(1, {4, 4});
+  write.hard_state = raft::HardState{.current_term = Term(4), .voted_for = raft::MemberId(2)};
+  bool had_entries = false;
+  disk_.on_operation([&] {
+    for (const bool power : {false, true}) {
+      const auto image = power ? disk_.after_power_loss() : disk_.after_kill();
+      const auto run = start_on(*image);
+      if (run->log().last() < Index(2)) continue;
+      had_entries = true;
+      EXPECT_EQ(run->promise().hard_state, *write.hard_state);
+    }
+  });
+  append(write);
+  disk_.on_operation({});
+  EXPECT_TRUE(had_entries);  // written, while the sync was still to come
+}
+
+TEST_F(LogStoreTest, AHardStateThatIsKnownCostsNothing) {
+  append(vote_of(2, 3));
+  const std::uint64_t before = disk_.operations();
+  append(vote_of(2, 3));
+  EXPECT_EQ(disk_.operations(), before);
+}
+
+TEST_F(LogStoreTest, TruncationEndsTheLogThere) {
+  append(write_of(0, {1, 1, 1, 1, 1}));
+  raft::LogWrite write;
+  write.truncate_from = Index(3);
+  append(write);
+  EXPECT_EQ(all(), (Log{{1, 1}, {2, 1}}));
+  start();
+  EXPECT_EQ(all(), (Log{{1, 1}, {2, 1}}));
+  EXPECT_EQ(run_->log().read(Index(3), Index(3), 100).error().code, ErrorCode::not_found);
+}
+
+TEST_F(LogStoreTest, TruncationOfEverythingLeavesAnEmptyLog) {
+  append(write_of(0, {1, 1, 1}));
+  append(overwrite_of(0, {}));
+  EXPECT_EQ(all(), Log{});
+  start();
+  EXPECT_EQ(run_->log().last(), Index());
+  append(write_of(0, {2}));
+  start();
+  EXPECT_EQ(all(), (Log{{1, 2}}));
+}
+
+// Index  1 2 3 4 5 6      an old leader's log ends with 6; the new one's grows slowly over it
+// Term   1 1 1 1 1 1
+//            2 2 3 3 3
+TEST_F(LogStoreTest, WhatWasTruncatedStaysAwayWhileTheLogGrowsOverIt) {
+  append(write_of(0, {1, 1, 1, 1, 1, 1}));
+  append(overwrite_of(2, {2}));
+  Log expected = {{1, 1}, {2, 1}, {3, 2}};
+  for (std::uint64_t index = 4; index <= 8; ++index) {
+    start();
+    ASSERT_EQ(all(), expected);
+    append(write_of(index - 1, {index < 5 ? 2u : 3u}));
+    expected.emplace_back(index, index < 5 ? 2 : 3);
+    ASSERT_EQ(all(), expected);
+  }
+  start();
+  EXPECT_EQ(all(), expected);
+}
+
+TEST_F(LogStoreTest, WritesThatOverwriteEachOtherInOneBatchLeaveTheLast) {
+  append(write_of(0, {1}));
+  const std::vector<raft::LogWrite> writes = {write_of(1, {2, 2, 2, 2}), overwrite_of(3, {3}),
+                                              overwrite_of(2, {4})};
+  ASSERT_TRUE(run_->log().append(writes));
+  const Log expected = {{1, 1}, {2, 2}, {3, 4}};
+  EXPECT_EQ(all(), expected);
+  start();
+  EXPECT_EQ(all(), expected);
+  EXPECT_EQ(run_->log().term_runs().value(),
+            (std::vector<TermRun>{{Term(1), Index(1)}, {Term(2), Index(2)}, {Term(4), Index(3)}}));
+}
+
+TEST_F(LogStoreTest, ABatchInSteadyStateHoldsEntriesOnly) {
+  append(write_of(0, {1, 1}));
+  const std::uint64_t before = run_->env().synced_sequence();
+  append(write_of(2, {1, 1, 1}));
+  EXPECT_EQ(run_->env().synced_sequence(), before + 3);
+  append(overwrite_of(2, {2}));
+  EXPECT_EQ(run_->env().synced_sequence(), before + 5) << "the bounds as well";
+  append(write_of(3, {2, 2, 2}));
+  EXPECT_EQ(run_->env().synced_sequence(), before + 9) << "the log is open again";
+  append(write_of(6, {2}));
+  EXPECT_EQ(run_->env().synced_sequence(), before + 10);
+}
+
+TEST_F(LogStoreTest, FollowsTheSequenceOverBlocksOfTheWalAndRestarts) {
+  std::uint64_t index = 0;
+  std::uint64_t expected = 1;  // the bounds
+  Prng prng(5);
+  for (int round = 0; round < 200; ++round) {
+    raft::LogWrite write;
+    const std::uint64_t count = prng.between(1, 3);
+    for (std::uint64_t i = 0; i < count; ++i) {
+      // Now and then a record that ends within a few bytes of a block's end, or spans blocks.
+      const std::size_t size = prng.chance(1, 20) ? 70000 : prng.below(4000);
+      write.entries.push_back(entry_of(1, ++index, std::string(size, 'x')));
+    }
+    append(write);
+    expected += count;
+    ASSERT_EQ(run_->env().synced_sequence(), expected) << round;
+    if (round % 50 == 49) start();
+  }
+}
+
+TEST_F(LogStoreTest, CheckpointNotesHowFarTheLogIsSynced) {
+  append(write_of(0, {1, 1, 2}));
+  EXPECT_EQ(run_->promise().through, Through{});
+  ASSERT_TRUE(run_->log().checkpoint());
+  const Through through{.index = Index(3), .term = Term(2), .sequence = 4};
+  EXPECT_EQ(run_->promise().through, through);
+  const std::uint64_t before = disk_.operations();
+  ASSERT_TRUE(run_->log().checkpoint());
+  EXPECT_EQ(disk_.operations(), before) << "nothing new, nothing written";
+  start();
+  EXPECT_EQ(run_->promise().through, through);
+  ASSERT_TRUE(run_->log().checkpoint());
+  EXPECT_EQ(run_->promise().through, through);
+}
+
+TEST_F(LogStoreTest, ANewWalIsACheckpoint) {
+  const std::string megabyte(1 << 20, 'x');
+  std::uint64_t index = 0;
+  while (run_->promise().through == Through{}) {
+    ASSERT_LT(index, 40u);
+    raft::LogWrite write;
+    write.entries.push_back(entry_of(1, ++index, megabyte));
+    append(write);
+  }
+  EXPECT_GT(index, 30u);
+  EXPECT_EQ(run_->promise().through.index, Index(index));
+  disk_.run_background_work();
+  start();
+  EXPECT_EQ(run_->log().last(), Index(index));
+}
+
+// The promise file never says more than the log holds, whenever the power goes.
+TEST_F(LogStoreTest, NoCrashDuringATruncationLooksLikeALostPromise) {
+  append(write_of(0, {1, 1, 1, 1, 1, 1}));
+  ASSERT_TRUE(run_->log().checkpoint());
+  const Log before = {{1, 1}, {2, 1}, {3, 1}, {4, 1}, {5, 1}, {6, 1}};
+  const Log after = {{1, 1}, {2, 1}, {3, 2}};
+  int images = 0;
+  disk_.on_operation([&] {
+    for (const bool power : {false, true}) {
+      const auto image = power ? disk_.after_power_loss() : disk_.after_kill();
+      const auto run = start_on(*image);
+      ++images;
+      EXPECT_TRUE(run->all() == before || run->all() == after);
+      EXPECT_FALSE(run->recover()->promise_lost);
+    }
+  });
+  raft::LogWrite write = overwrite_of(2, {2});
+  write.hard_state = raft::HardState{.current_term = Term(2), .voted_for = {}};
+  append(write);
+  ASSERT_TRUE(run_->log().checkpoint());
+  disk_.on_operation({});
+  EXPECT_GT(images, 20);
+  start();
+  EXPECT_EQ(all(), after);
+  EXPECT_EQ(run_->promise().through.index, Index(3));
+}
+
+TEST_F(LogStoreTest, FindsTermsWithoutReadingTheLog) {
+  raft::LogWrite write;
+  std::vector<TermRun> expected;
+  std::uint64_t index = 0;
+  for (const std::uint64_t length : {1, 1, 700, 2, 9000, 3, 9000}) {
+    const Term term(expected.empty() ? 1 : expected.back().term.value + 2);
+    expected.push_back({.term = term, .first = Index(index + 1)});
+    for (std::uint64_t i = 0; i < length; ++i) {
+      write.entries.push_back(entry_of(term.value, ++index, std::string(1000, 'x')));
+    }
+  }
+  append(write);
+  start();  // the log is in a table now
+  const std::uint64_t before = disk_.bytes_read();
+  EXPECT_EQ(run_->log().term_runs().value(), expected);
+  EXPECT_LT(disk_.bytes_read() - before, index * 1000 / 10);
+}
+
+TEST_F(LogStoreTest, FindsThousandsOfTerms) {
+  raft::LogWrite write;
+  std::vector<TermRun> expected;
+  for (std::uint64_t index = 1; index <= 5000; ++index) {
+    write.entries.push_back(entry_of(index / 2 + 1, index, ""));
+    if (index % 2 == 0 || index == 1) expected.push_back({Term(index / 2 + 1), Index(index)});
+  }
+  append(write);
+  EXPECT_EQ(run_->log().term_runs().value(), expected);
+}
+
+TEST_F(LogStoreTest, RefusesAnEntryThatChangedAtRest) {
+  append(write_of(0, {1, 1, 1}));
+  start();  // the log is in a table now
+  run_.reset();
+  for (const std::string& path : disk_.files()) {
+    if (!path.ends_with(".ldb")) continue;
+    std::string bytes = disk_.contents(path);
+    const std::size_t at = bytes.find("payload");
+    if (at == std::string::npos) continue;
+    bytes[at] = 'P';
+    disk_.set_contents(path, bytes);
+  }
+  const auto run = LogRun::open(disk_);
+  // Whichever read meets the block first.
+  if (run) {
+    EXPECT_EQ((*run)->log().read(Index(1), Index(3), 1000).error().code, ErrorCode::corrupt);
+  } else {
+    EXPECT_EQ(run.error().code, ErrorCode::corrupt);
+  }
+}
+
+TEST_F(LogStoreTest, BeginsAnewBehindAnIndex) {
+  append(write_of(0, {1, 1, 1, 1, 1, 1, 1, 1}));
+  append(overwrite_of(3, {2}));  // 4 to 8 keep keys
+  ASSERT_TRUE(run_->log().restart_behind(Index(6), Term(3)));
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(run_->log().first(), Index(7));
+    EXPECT_EQ(run_->log().last(), Index(6));
+    EXPECT_EQ(run_->log().term(Index(6)).value(), Term(3));
+    EXPECT_EQ(run_->log().read(Index(6), Index(6), 100).error().code, ErrorCode::not_found);
+    EXPECT_EQ(all(), Log{});
+    start();
+  }
+  append(write_of(6, {3, 4, 4}));
+  start();
+  EXPECT_EQ(all(), (Log{{7, 3}, {8, 4}, {9, 4}}));
+}
+
+// Every operation of the disk fails once; the disk is well again at once.
+TEST_F(LogStoreTest, AfterAnyFailureNothingIsWrittenAndNothingAcknowledgedIsLost) {
+  append(write_of(0, {1, 1}));
+  ASSERT_TRUE(run_->log().checkpoint());
+  run_.reset();
+  std::uint64_t failures = 0;
+  for (std::uint64_t n = 1;; ++n) {
+    const auto disk = disk_.after_kill();
+    auto run = start_on(*disk);
+    disk->fail_at(n);
+    Log acknowledged = {{1, 1}, {2, 1}};
+    Log attempted;  // the write that failed
+    raft::HardState promised = run->promise().hard_state;
+    bool failed = false;
+    for (std::uint64_t term = 2; term < 6; ++term) {
+      raft::LogWrite write = overwrite_of(term, {term, term});
+      write.hard_state = raft::HardState{.current_term = Term(term), .voted_for = {}};
+      const Status appended = run->append(write);
+      ASSERT_FALSE(failed && appended) << n;
+      if (failed) continue;
+      attempted.assign(acknowledged.begin(),
+                       acknowledged.begin() + static_cast<std::ptrdiff_t>(term));
+      attempted.emplace_back(term + 1, term);
+      attempted.emplace_back(term + 2, term);
+      if (appended) {
+        acknowledged = attempted;
+        promised = *write.hard_state;
+      } else {
+        ASSERT_EQ(appended.error().code, ErrorCode::fatal) << n;
+      }
+      failed = !appended || !run->log().checkpoint();
+    }
+    EXPECT_EQ(failed, disk->failures() > 0) << n;
+    failures += disk->failures();
+    const auto image = disk->after_power_loss();
+    const auto again = start_on(*image);
+    EXPECT_GE(again->promise().hard_state.current_term, promised.current_term) << n;
+    EXPECT_FALSE(again->recover()->promise_lost) << n;
+    const Log found = again->all();
+    EXPECT_TRUE(found == acknowledged || (failed && found == attempted)) << n;
+    if (!failed) break;
+  }
+  EXPECT_GT(failures, 30u);
+}
+
+}  // namespace
+}  // namespace raftkv::storage
