@@ -88,7 +88,11 @@ std::string join_body(const replica::Join& request) {
 replica::JoinAnswer join_answer(int status, std::string_view location, std::string_view body) {
   if (status == 200) return accepted(body);
   if (status == 307 || status == 308) return redirected(location);
-  const bool may_pass = status < 400 || status == 408 || status == 429 || status >= 500;
+  // A wiped node comes back faster than the cluster notices that its old instance is gone.
+  const json::object problem = parse_object(body);
+  const bool name_taken = text_member(problem, "code") == "name_taken";
+  const bool may_pass =
+      name_taken || status < 400 || status == 408 || status == 429 || status >= 500;
   if (may_pass) return replica::JoinRetry{reason_of(status, body)};
   return replica::JoinRefused{reason_of(status, body)};
 }

@@ -15,8 +15,8 @@ inline constexpr std::string_view kJoinTarget = "/join";
 [[nodiscard]] std::string join_body(const replica::Join& request);
 
 // What a response means. `location` is empty where there is none. 200: accepted; 307, 308:
-// redirected; 400, 409, 410 and other refusals: final; all else, and what cannot be understood:
-// retry.
+// redirected; 400, 409, 410 and other refusals: final, but for 409 name_taken: the node that has
+// the name may be dead without being missed yet; all else, and what cannot be understood: retry.
 [[nodiscard]] replica::JoinAnswer join_answer(int status, std::string_view location,
                                               std::string_view body);
 

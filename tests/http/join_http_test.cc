@@ -69,6 +69,15 @@ TEST(JoinAnswer, UnderstandsWhatTheRouterAnswers) {
   EXPECT_EQ(answer_as<replica::JoinRefused>(gone.status, "", gone.body).reason,
             "This node was removed from the cluster (410 Gone)");
 
+  node.set_mood("fails address_taken not_applied");
+  const HttpResponse taken = ask();
+  answer_as<replica::JoinRefused>(taken.status, "", taken.body);
+
+  // The wiped node's old instance may not be missed yet.
+  node.set_mood("fails name_taken not_applied");
+  const HttpResponse alive = ask();
+  answer_as<replica::JoinRetry>(alive.status, "", alive.body);
+
   node.set_mood("fails change_under_way not_applied");
   const HttpResponse busy = ask();
   EXPECT_EQ(answer_as<replica::JoinRetry>(busy.status, "", busy.body).reason,
