@@ -17,7 +17,6 @@ constexpr std::array kKinds = {
                 "A query parameter is unknown, repeated or has a wrong value"},
     ProblemKind{"bad_key", 400, "The key is empty or too long"},
     ProblemKind{"bad_body", 400, "The body is not what this request takes"},
-    ProblemKind{"bad_field", 400, "A header field is not what this request takes"},
     ProblemKind{"no_such_resource", 404, "There is nothing under this path"},
     ProblemKind{"no_such_key", 404, "The key is not there"},
     ProblemKind{"method_not_allowed", 405, "The method is not for this path"},
