@@ -36,6 +36,12 @@ Result<Database> Database::open(FailStopEnv& env, std::string_view name, const s
   how.max_open_files = options.open_files_max;
   how.block_cache = database.cache_.get();
   how.filter_policy = database.filter_.get();
+  if (options.create) {
+    // LevelDB would do so too, and would not say if it fails.
+    if (const auto status = env.CreateDir(path); !status.ok()) {
+      return failure(ErrorCode::fatal, fmt::format("{}: cannot make: {}", name, status.ToString()));
+    }
+  }
   leveldb::DB* opened = nullptr;
   if (const auto status = leveldb::DB::Open(how, path, &opened); !status.ok()) {
     return failure_of(status, fmt::format("{}: cannot open", name));

@@ -18,7 +18,7 @@
 namespace raftkv::storage {
 
 struct DatabaseOptions {
-  bool create = false;                 // make a new one; it must not exist. Else it must exist.
+  bool create = false;  // make a new one; its directory must not exist. Else it must.
   std::size_t write_buffer = 4 << 20;  // bytes of a memtable; there may be two
   std::size_t block_cache = 1 << 20;   // bytes
   int open_files_max = 64;

@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
 
+#include "src/base/bytes.h"
+#include "src/base/checksum.h"
 #include "tests/storage/test_disk.h"
 
 namespace raftkv::storage {
@@ -51,6 +54,397 @@ TEST(DataDirectory, ANewClusterBeginsWithItsConfiguration) {
             raft::bootstrap_configuration("node01", kInstance, "h:1", "h:2"));
   EXPECT_FALSE(recovered.promise_lost);
   EXPECT_EQ(node->state, replica::StateMeta{});
+}
+
+raft::LogWrite command(std::uint64_t index, const std::string& value) {
+  raft::LogWrite write;
+  write.entries.push_back(
+      raft::Entry::seal(raft::EntryDraft(raft::EntryKind::command, kv::encode_set("k", value)),
+                        Term(1), Index(index)));
+  return write;
+}
+
+// Entries 2 and 3, of which all are applied but not synced.
+void use(OpenedNode& node) {
+  ASSERT_TRUE(node.state_store->apply(node.recovered.tail));
+  for (std::uint64_t index = 2; index <= 3; ++index) {
+    const raft::LogWrite write = command(index, std::to_string(index));
+    ASSERT_TRUE(node.log_store->append({&write, 1}));
+    ASSERT_TRUE(node.state_store->apply(write.entries));
+  }
+}
+
+// A node that has done something and died.
+std::unique_ptr<TestDisk> used_node() {
+  auto disk = std::make_unique<TestDisk>();
+  const auto directory = take(*disk);
+  EXPECT_TRUE(directory->create_cluster(kCluster, kInstance, kNames));
+  disk->run_background_work();
+  auto node = directory->open();
+  EXPECT_TRUE(node);
+  use(*node);
+  EXPECT_TRUE(node->log_store->checkpoint());
+  auto image = disk->after_kill();
+  disk->run_background_work();
+  return image;
+}
+
+Error error_of_open(TestDisk& disk) {
+  const auto node = take(disk, false)->open();
+  return node ? Error{} : node.error();
+}
+
+TEST(DataDirectory, EachStartIsAnIncarnation) {
+  TestDisk disk;
+  ASSERT_TRUE(take(disk)->create_cluster(kCluster, kInstance, kNames));
+  for (std::uint64_t incarnation = 1; incarnation <= 3; ++incarnation) {
+    const auto directory = take(disk, false);
+    const auto node = directory->open();
+    ASSERT_TRUE(node);
+    EXPECT_EQ(node->identity.incarnation, raft::Incarnation(incarnation));
+    const auto image = disk.after_power_loss();
+    const auto other = take(*image, false);
+    EXPECT_EQ(other->open()->identity.incarnation, raft::Incarnation(incarnation + 1))
+        << "durable before anything can be said in its name";
+    disk.run_background_work();
+  }
+}
+
+TEST(DataDirectory, ARestartFindsLogAndState) {
+  const auto disk = used_node();
+  const auto directory = take(*disk, false);
+  const auto node = directory->open();
+  ASSERT_TRUE(node) << node.error().message;
+  EXPECT_EQ(node->recovered.applied, Index(3));
+  EXPECT_EQ(node->recovered.last, Index(3));
+  EXPECT_TRUE(node->recovered.tail.empty());
+  EXPECT_FALSE(node->recovered.promise_lost);
+  EXPECT_EQ(node->recovered.configuration.members.size(), 1u);
+  EXPECT_EQ(node->recovered.configuration_index, Index(1));
+  EXPECT_EQ(node->state_store->get("k").value(), (kv::Value{"3", 3}));
+}
+
+TEST(DataDirectory, AfterALossOfPowerTheLogRedoesWhatTheStateLacks) {
+  TestDisk disk;
+  const auto directory = take(disk);
+  ASSERT_TRUE(directory->create_cluster(kCluster, kInstance, kNames));
+  disk.run_background_work();
+  auto node = directory->open();
+  ASSERT_TRUE(node);
+  use(*node);
+  const auto image = disk.after_power_loss();
+  disk.run_background_work();
+  const auto other_directory = take(*image, false);
+  auto other = other_directory->open();
+  ASSERT_TRUE(other) << other.error().message;
+  EXPECT_EQ(other->recovered.applied, Index());
+  EXPECT_EQ(other->recovered.tail.size(), 3u);
+  EXPECT_FALSE(other->recovered.promise_lost);
+  const auto applied = other->state_store->apply(other->recovered.tail);
+  ASSERT_TRUE(applied);
+  EXPECT_EQ(applied->meta, node->state_store->load().value());
+}
+
+// --- promises that were lost -------------------------------------------------------------------
+
+TEST(DataDirectory, ALostPromiseIsRememberedOverRestarts) {
+  const auto disk = used_node();
+  const auto early = [] {
+    auto made = std::make_unique<TestDisk>();
+    EXPECT_TRUE(take(*made)->create_cluster(kCluster, kInstance, kNames));
+    return made;
+  }();
+  disk->restore("/a/d/log", *early);
+  for (int start = 0; start < 3; ++start) {
+    const auto directory = take(*disk, false);
+    const auto node = directory->open();
+    ASSERT_TRUE(node) << node.error().message;
+    EXPECT_TRUE(node->recovered.promise_lost) << start;
+    EXPECT_EQ(node->recovered.applied, Index(3));
+    EXPECT_EQ(node->recovered.last, Index(3));
+    EXPECT_EQ(node->log_store->first(), Index(4));
+    disk->run_background_work();
+  }
+  const auto directory = take(*disk, false);
+  const auto node = directory->open();
+  const raft::LogWrite write = command(4, "4");
+  ASSERT_TRUE(node->log_store->append({&write, 1}));
+  ASSERT_TRUE(node->log_store->promise_repaired());
+  disk->run_background_work();
+  const auto image = disk->after_power_loss();
+  const auto again_directory = take(*image, false);
+  const auto again = again_directory->open();
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_FALSE(again->recovered.promise_lost);
+  EXPECT_EQ(again->recovered.last, Index(4));
+}
+
+// --- joining -----------------------------------------------------------------------------------
+
+TEST(DataDirectory, TheInstanceOfAJoinStaysTheSameOverCrashes) {
+  TestDisk disk;
+  EXPECT_EQ(take(disk)->begin_join(raft::InstanceId(7)).value(), raft::InstanceId(7));
+  auto image = disk.after_power_loss();
+  {
+    const auto directory = take(*image, false);
+    EXPECT_EQ(directory->stage(), DataDirectory::Stage::joining);
+    EXPECT_EQ(directory->begin_join(raft::InstanceId(8)).value(), raft::InstanceId(7));
+    EXPECT_EQ(directory->begin_join(raft::InstanceId(9)).value(), raft::InstanceId(7));
+    EXPECT_EQ(directory->open().error().code, ErrorCode::not_found);
+    ASSERT_TRUE(directory->finish_join(kCluster, raft::MemberId(12), kNames));
+  }
+  image = image->after_power_loss();
+  const auto directory = take(*image, false);
+  const auto node = directory->open();
+  ASSERT_TRUE(node) << node.error().message;
+  EXPECT_EQ(node->identity, (raft::Identity{.cluster = kCluster,
+                                            .member = raft::MemberId(12),
+                                            .instance = raft::InstanceId(7),
+                                            .incarnation = raft::Incarnation(1)}));
+  EXPECT_EQ(node->recovered.last, Index());
+  EXPECT_EQ(node->recovered.hard_state, raft::HardState{});
+  EXPECT_TRUE(node->recovered.configuration.members.empty());
+}
+
+TEST(DataDirectory, AChangedInstanceFileIsRefused) {
+  TestDisk disk;
+  ASSERT_TRUE(take(disk)->begin_join(raft::InstanceId(7)));
+  const std::string good = disk.contents("/a/d/instance");
+  for (std::size_t at = 0; at < good.size(); ++at) {
+    std::string changed = good;
+    changed[at] = static_cast<char>(changed[at] ^ 1);
+    disk.set_contents("/a/d/instance", changed);
+    EXPECT_EQ(take(disk)->begin_join(raft::InstanceId(8)).error().code, ErrorCode::corrupt) << at;
+    disk.set_contents("/a/d/instance", good.substr(0, at));
+    EXPECT_EQ(take(disk)->begin_join(raft::InstanceId(8)).error().code, ErrorCode::corrupt) << at;
+  }
+}
+
+// --- whenever the power goes -------------------------------------------------------------------
+
+TEST(DataDirectory, ALossOfPowerWhileItIsMadeLeavesNothingOrANode) {
+  for (const bool join : {false, true}) {
+    TestDisk disk;
+    int unfinished = 0;
+    const auto directory = take(disk);
+    if (join) {
+      ASSERT_TRUE(directory->begin_join(kInstance));
+    }
+    disk.on_operation([&] {
+      for (const bool power : {false, true}) {
+        const auto image = power ? disk.after_power_loss() : disk.after_kill();
+        {
+          const auto again = take(*image);
+          if (again->stage() != DataDirectory::Stage::node) {
+            ++unfinished;
+            EXPECT_EQ(again->open().error().code, ErrorCode::not_found);
+            const Status made = join
+                                    ? again->finish_join(kCluster, raft::MemberId(3), kNames)
+                                    : again->create_cluster(kCluster, raft::InstanceId(77), kNames);
+            EXPECT_TRUE(made) << made.error().message;
+            image->run_background_work();
+          }
+        }
+        EXPECT_EQ(error_of_open(*image), Error{});
+      }
+    });
+    ASSERT_TRUE(join ? directory->finish_join(kCluster, raft::MemberId(3), kNames)
+                     : directory->create_cluster(kCluster, kInstance, kNames));
+    disk.on_operation({});
+    EXPECT_GT(unfinished, 50);
+  }
+}
+
+TEST(DataDirectory, AnyFailureWhileItIsMadeIsAnErrorAndTheNextTryWorks) {
+  for (std::uint64_t n = 1;; ++n) {
+    TestDisk disk;
+    disk.fail_at(n);
+    {
+      auto directory = DataDirectory::take(disk, "/a/d", true);
+      const Status made = directory ? (*directory)->create_cluster(kCluster, kInstance, kNames)
+                                    : Status(failure(directory));
+      disk.run_background_work();
+      if (disk.failures() == 0) {
+        EXPECT_TRUE(made);
+        EXPECT_GT(n, 30u);
+        return;
+      }
+      EXPECT_EQ(made.error().code, ErrorCode::fatal) << n;
+      EXPECT_NE(made.error().message.find("No space left on device"), std::string::npos)
+          << made.error().message;
+      EXPECT_NE(made.error().message.find("see that"), std::string::npos) << made.error().message;
+    }
+    disk.fail_at(0);
+    const auto again = take(disk);
+    if (again->stage() != DataDirectory::Stage::node) {
+      EXPECT_TRUE(again->create_cluster(kCluster, kInstance, kNames)) << n;
+    }
+    disk.run_background_work();
+    EXPECT_TRUE(again->open()) << n;
+    disk.run_background_work();
+  }
+}
+
+TEST(DataDirectory, AnyFailureWhileItIsOpenedIsAnErrorAndTheNextTryWorks) {
+  const auto made = used_node();
+  for (std::uint64_t n = 1;; ++n) {
+    const auto disk = made->after_kill();
+    disk->fail_at(n);
+    const Error error = error_of_open(*disk);
+    disk->run_background_work();
+    if (disk->failures() == 0) {
+      EXPECT_EQ(error, Error{});
+      EXPECT_GT(n, 20u);
+      return;
+    }
+    EXPECT_EQ(error.code, ErrorCode::fatal) << n << error.message;
+    disk->fail_at(0);
+    const auto image = disk->after_power_loss();
+    const auto directory = take(*image, false);
+    const auto node = directory->open();
+    ASSERT_TRUE(node) << n << node.error().message;
+    EXPECT_EQ(node->recovered.last, Index(3)) << n;
+    EXPECT_FALSE(node->recovered.promise_lost) << n;
+    image->run_background_work();
+  }
+}
+
+// --- refusals ----------------------------------------------------------------------------------
+
+// The error says which directory and what to do.
+void expect_sentence(const Error& error, ErrorCode code, std::string_view advice) {
+  EXPECT_EQ(error.code, code) << error.message;
+  EXPECT_NE(error.message.find("/a/d"), std::string::npos) << error.message;
+  EXPECT_NE(error.message.find(advice), std::string::npos) << error.message;
+  EXPECT_EQ(error.message.find('\n'), std::string::npos) << error.message;
+}
+
+TEST(DataDirectoryRefuses, OneThatIsMissing) {
+  TestDisk disk;
+  expect_sentence(DataDirectory::take(disk, "/a/d", false).error(), ErrorCode::not_found,
+                  "raftkv init --data /a/d");
+  EXPECT_FALSE(disk.FileExists("/a"));
+}
+
+TEST(DataDirectoryRefuses, ToOpenOneThatIsEmpty) {
+  TestDisk disk;
+  expect_sentence(take(disk)->open().error(), ErrorCode::not_found, "raftkv init --data /a/d");
+}
+
+TEST(DataDirectoryRefuses, ToOpenOneThatWasNeverFinished) {
+  TestDisk disk;
+  const auto directory = take(disk);
+  disk.fail_only("promise");
+  disk.fail_at(1);
+  EXPECT_FALSE(directory->create_cluster(kCluster, kInstance, kNames));
+  disk.run_background_work();
+  const auto image = disk.after_kill();
+  EXPECT_EQ(take(*image)->stage(), DataDirectory::Stage::unfinished);
+  expect_sentence(error_of_open(*image), ErrorCode::not_found, "run 'raftkv init --data /a/d");
+}
+
+TEST(DataDirectoryRefuses, ToOpenOneThatHasNotJoinedYet) {
+  TestDisk disk;
+  ASSERT_TRUE(take(disk)->begin_join(kInstance));
+  expect_sentence(error_of_open(disk), ErrorCode::not_found, "--join HOST:PORT");
+}
+
+TEST(DataDirectoryRefuses, OneThatIsInUse) {
+  TestDisk disk;
+  const auto directory = take(disk);
+  expect_sentence(DataDirectory::take(disk, "/a/d", true).error(), ErrorCode::unavailable,
+                  "stop that one first");
+}
+
+TEST(DataDirectoryRefuses, OneThatCannotBeWritten) {
+  TestDisk disk;
+  ASSERT_TRUE(disk.CreateDir("/a").ok());
+  disk.fail_at(1);
+  expect_sentence(DataDirectory::take(disk, "/a/d", true).error(), ErrorCode::fatal,
+                  "this user may read and write there");
+}
+
+TEST(DataDirectoryRefuses, OneThatHoldsOtherFiles) {
+  TestDisk disk;
+  ASSERT_TRUE(disk.CreateDir("/a").ok());
+  ASSERT_TRUE(disk.CreateDir("/a/d").ok());
+  disk.set_contents("/a/d/holiday.jpg", "");
+  expect_sentence(DataDirectory::take(disk, "/a/d", true).error(), ErrorCode::invalid,
+                  "holiday.jpg");
+  EXPECT_FALSE(disk.FileExists("/a/d/LOCK"));
+}
+
+TEST(DataDirectoryRefuses, ToMakeASecondNodeInOne) {
+  TestDisk disk;
+  ASSERT_TRUE(take(disk)->create_cluster(kCluster, kInstance, kNames));
+  const auto directory = take(disk);
+  expect_sentence(directory->create_cluster(kCluster, kInstance, kNames).error(),
+                  ErrorCode::invalid, "raftkv serve --data /a/d");
+  expect_sentence(directory->begin_join(kInstance).error(), ErrorCode::invalid,
+                  "raftkv serve --data /a/d");
+  EXPECT_TRUE(directory->open());
+}
+
+TEST(DataDirectoryRefuses, ToMakeAClusterOfOneThatMayBeAMemberElsewhere) {
+  TestDisk disk;
+  ASSERT_TRUE(take(disk)->begin_join(kInstance));
+  expect_sentence(take(disk)->create_cluster(kCluster, kInstance, kNames).error(),
+                  ErrorCode::invalid, "serve --join");
+}
+
+TEST(DataDirectoryRefuses, OneWithoutItsDatabases) {
+  for (const std::string part : {"log", "state-1"}) {
+    const auto disk = used_node();
+    disk->restore("/a/d/" + part, TestDisk());
+    expect_sentence(error_of_open(*disk), ErrorCode::corrupt, "join its cluster again");
+    EXPECT_FALSE(disk->FileExists("/a/d/" + part + "/CURRENT")) << "never made by accident";
+  }
+}
+
+TEST(DataDirectoryRefuses, OneWithoutAWholePromise) {
+  const auto disk = used_node();
+  for (const std::string& path : disk->files()) {
+    if (path.find("promise") != std::string::npos) disk->set_contents(path, "torn");
+  }
+  expect_sentence(error_of_open(*disk), ErrorCode::corrupt, "join its cluster again");
+}
+
+TEST(DataDirectoryRefuses, OneOfANewerVersion) {
+  const auto disk = used_node();
+  for (const std::string& path : disk->files()) {
+    if (path.find("promise") == std::string::npos) continue;
+    std::string slot = disk->contents(path);
+    slot[12] = 2;
+    put_u64(slot.data(), checksum64(std::string_view(slot).substr(8)));
+    disk->set_contents(path, slot);
+  }
+  expect_sentence(error_of_open(*disk), ErrorCode::unsupported, "a later one");
+}
+
+// --- on the machine's own disk -----------------------------------------------------------------
+
+TEST(DataDirectoryOnThisMachine, KeepsANodeOverAStart) {
+  std::string pattern = testing::TempDir() + "raftkv-storage-XXXXXX";
+  ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+  const std::string path = pattern + "/some/where/";
+  {
+    const auto directory = DataDirectory::take(posix_disk(), path, true);
+    ASSERT_TRUE(directory) << directory.error().message;
+    ASSERT_TRUE((*directory)->create_cluster(kCluster, kInstance, kNames));
+    auto node = (*directory)->open();
+    ASSERT_TRUE(node) << node.error().message;
+    use(*node);
+    EXPECT_EQ(DataDirectory::take(posix_disk(), path, true).error().code, ErrorCode::unavailable);
+  }
+  {
+    const auto directory = DataDirectory::take(posix_disk(), path, false);
+    ASSERT_TRUE(directory) << directory.error().message;
+    const auto node = (*directory)->open();
+    ASSERT_TRUE(node) << node.error().message;
+    EXPECT_EQ(node->recovered.last, Index(3));
+    EXPECT_EQ(node->state_store->get("k").value(), (kv::Value{"3", 3}));
+  }
+  std::filesystem::remove_all(pattern);
 }
 
 }  // namespace

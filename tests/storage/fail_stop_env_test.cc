@@ -153,7 +153,6 @@ TEST_F(FailStopEnvTest, AWalThatIsSyncedIsNotSyncedAgain) {
 // LevelDB switches to a new WAL while nobody has synced the old one; then a sync of the new one is
 // to cover both (the state's store relies on it).
 TEST_F(FailStopEnvTest, ASyncedWriteMakesAllBeforeItDurableAcrossASwitchOfTheWal) {
-  ASSERT_TRUE(env_.CreateDir("/db").ok());
   DatabaseOptions options{.create = true, .write_buffer = 64 << 10};
   const int count = 70;  // fills one memtable, not two: nobody runs background work meanwhile
   std::unique_ptr<TestDisk> image;
