@@ -13,6 +13,7 @@
 
 #include "linearizability/flat_map.h"
 #include "linearizability/model.h"
+#include "linearizability/search/search.h"
 #include "linearizability/search/timeline.h"
 
 namespace raftkv::linearizability {
@@ -151,7 +152,7 @@ class Lineage {
   [[nodiscard]] bool wants_collection() const { return nodes_.size() >= collect_at_; }
   // What took effect, first to last.
   [[nodiscard]] std::vector<std::uint32_t> path(std::uint32_t leaf) const;
-  [[nodiscard]] std::uint64_t memory_bytes() const { return nodes_.capacity() * sizeof(Node); }
+  [[nodiscard]] std::uint64_t memory_bytes() const { return bytes_with_growth(nodes_); }
 
  private:
   struct Node {

@@ -172,7 +172,8 @@ Position DepthFirst::contradiction() const {
 
 std::uint64_t DepthFirst::memory_bytes() const {
   return words_.capacity() * 4 + frames_.capacity() * sizeof(Frame) + path_.capacity() * 4 +
-         seen_.capacity() * 4 + table_.capacity() * 4 + now_.memory_bytes();
+         bytes_with_growth(seen_) + bytes_with_growth(table_, seen_count_ * 2, table_.size()) +
+         now_.memory_bytes();
 }
 
 }  // namespace raftkv::linearizability

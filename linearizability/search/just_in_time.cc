@@ -287,9 +287,10 @@ void JustInTime::append_witness(std::vector<OperationId>& out) const {
 }
 
 std::uint64_t JustInTime::memory_bytes() const {
-  return configurations_.capacity() * sizeof(Word) + lineage_of_.capacity() * 4 +
-         next_in_group_.capacity() * 4 + dead_.capacity() + table_.capacity() * sizeof(Group) +
-         lineage_.memory_bytes() + now_.memory_bytes();
+  return bytes_with_growth(configurations_) + bytes_with_growth(lineage_of_) +
+         bytes_with_growth(next_in_group_) + bytes_with_growth(dead_) +
+         bytes_with_growth(table_, groups_ * 2, table_.size()) + lineage_.memory_bytes() +
+         now_.memory_bytes();
 }
 
 }  // namespace raftkv::linearizability
