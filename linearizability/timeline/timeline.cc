@@ -17,8 +17,8 @@ namespace {
 
 constexpr std::size_t kStateSizeMax = 400;  // a state is shown up to so many bytes
 
-// A JSON string that may stand inside <script>: no "</" can occur in it. What is no UTF-8 the browser
-// shows as U+FFFD.
+// A JSON string that may stand inside <script>: no "</" can occur in it. What is no UTF-8 the
+// browser shows as U+FFFD.
 void append_string(std::string& out, std::string_view text) {
   out += '"';
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -314,12 +314,14 @@ std::string Writer::core_text() const {
                          ? "Nothing can be dropped from it without the contradiction going away."
                          : "A limit struck before all that can be dropped was dropped.";
   if (explanation_ && !explanation_->possibilities.empty()) {
+    const OperationId failing = explanation_->failing;
     text += fmt::format(
-        " Process {} has its answer to \"{}\" at a point where every order of what came before has "
-        "led to one of the "
-        "states below, and none of the operations that are open can take effect so that this "
-        "answer comes out.",
-        history_[explanation_->failing].process, label_of(history_, explanation_->failing));
+        " When \"{}\" of process {} returned{}, it must have taken effect. But whatever the order "
+        "of the operations before "
+        "it, they lead to {}, and no operation that was under way then can lead on to this answer.",
+        label_of(history_, failing), history_[failing].process,
+        failing < lines_.size() ? fmt::format(" (line {})", lines_[failing]) : "",
+        explanation_->possibilities.size() == 1 ? "the state below" : "one of the states below");
   }
   return text;
 }

@@ -21,14 +21,23 @@ const core = data.core;
 const inCore = new Uint8Array(count);
 if (core) for (const c of core.ops) inCore[c.op] = 1;
 
-// The point of each operation in the witness: between the latest invocation before it in the order and the earliest
-// return after it. Both rise along the order, so their middle does too, and lies within the bar.
+// The point of each operation in the witness: not before the invocations of those that stand before it in the order, not
+// after the returns of those behind it. Operations with the same last moment share the time that is left to them.
 function witnessPoints(order) {
-  const early = new Float64Array(order.length), late = new Float64Array(order.length);
-  let high = -Infinity, low = Infinity;
-  for (let k = 0; k < order.length; k++) early[k] = high = Math.max(high, ops.invoke[order[k]]);
-  for (let k = order.length - 1; k >= 0; k--) late[k] = low = Math.min(low, finish[order[k]]);
-  return early.map((value, k) => (value + late[k]) / 2);
+  const late = new Float64Array(order.length), sharing = new Float64Array(order.length), at = new Float64Array(order.length);
+  let low = data.last, same = 0;
+  for (let k = order.length - 1; k >= 0; k--) {
+    const end = Math.min(low, finish[order[k]]);
+    same = end === low ? same + 1 : 1;
+    late[k] = low = end;
+    sharing[k] = same;
+  }
+  let point = data.first;
+  for (let k = 0; k < order.length; k++) {
+    const early = Math.max(point, ops.invoke[order[k]]);
+    at[k] = point = early + (late[k] - early) / (sharing[k] + 1);
+  }
+  return at;
 }
 const witness = data.witness || [];
 const points = witnessPoints(witness);
@@ -61,7 +70,7 @@ const fit = () => pad(data.first, data.last, 0.02);
 const zoom = (factor, at = (view.from + view.to) / 2) => show(at - (at - view.from) * factor, at + (view.to - at) * factor);
 const move = (share) => show(view.from + (view.to - view.from) * share, view.to + (view.to - view.from) * share);
 function scrollTo(top) {
-  view.top = Math.max(0, Math.min(top, data.processes.length * laneHeight - plotHeight()));
+  view.top = Math.max(0, Math.min(top, data.processes.length * laneHeight + 16 - plotHeight()));
   draw();
 }
 function focusCore() {
@@ -140,7 +149,7 @@ function resize() {
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  laneHeight = Math.max(14, Math.min(34, Math.floor(plotHeight() / Math.max(1, data.processes.length))));
+  laneHeight = Math.max(14, Math.min(34, Math.floor((plotHeight() - 16) / Math.max(1, data.processes.length))));
   scrollTo(view.top);
 }
 function paint() {
@@ -173,16 +182,18 @@ function paintFaults() {
     if (right < GUTTER || left > width) continue;
     context.fillStyle = colors.fault;
     context.fillRect(left, AXIS, Math.max(1, right - left), plotHeight());
-    if (right - left > 30) {
-      context.fillStyle = colors.core;
-      context.save();
-      context.beginPath();
-      context.rect(left, AXIS, right - left, 14);
-      context.clip();
-      context.fillText(fault.name, left + 3, AXIS + 11);
-      context.restore();
-    }
+    if (right - left > 30) paintFaultName(fault, left, right);
   }
+}
+function paintFaultName(fault, left, right) {
+  const top = AXIS + plotHeight() - 16;
+  context.save();
+  context.beginPath();
+  context.rect(left, top, right - left, 16);
+  context.clip();
+  context.fillStyle = colors.core;
+  context.fillText(fault.name, left + 4, top + 11);
+  context.restore();
 }
 // The first operation of a lane whose bar may be seen: a process has one operation at a time, so ends rise as well.
 function firstVisible(lane) {
@@ -260,10 +271,11 @@ function paintWitness() {
     lastX = px;
     lastY = py;
   }
-  context.globalAlpha = dots.length > plotWidth() ? 0.35 : 0.9;
+  if (dots.length > plotWidth() * 1.5) return;  // a line that covers all would say nothing: zoom in
+  context.globalAlpha = 0.9;
   context.stroke();
   context.globalAlpha = 1;
-  if (dots.length > plotWidth() / 2) return;
+  if (dots.length > plotWidth() / 3) return;
   for (const [px, py] of dots) {
     context.beginPath();
     context.arc(px, py, 3.2, 0, 7);
