@@ -49,7 +49,10 @@ Result<tcp::endpoint> resolve(asio::io_context& loop, const std::string& address
   return found.begin()->endpoint();
 }
 
-Status listen(tcp::acceptor& acceptor, const tcp::endpoint& endpoint) {
+Status listen(asio::io_context& loop, tcp::acceptor& acceptor, const std::string& address) {
+  const auto resolved = resolve(loop, address);
+  if (!resolved) return failure(resolved);
+  const tcp::endpoint& endpoint = *resolved;
   error_code error;
   const auto ok = [&error](const error_code& result) {
     error = result;
@@ -63,8 +66,8 @@ Status listen(tcp::acceptor& acceptor, const tcp::endpoint& endpoint) {
   if (ok(result)) return {};
   const bool taken = error == asio::error::address_in_use;
   return failure(ErrorCode::unavailable,
-                 fmt::format("address {}: {}", name_of(endpoint),
-                             taken ? "is in use by another process" : error.message()));
+                 fmt::format("address {}: {}", address,
+                             taken ? "another process listens there" : error.message()));
 }
 
 }  // namespace
@@ -81,11 +84,7 @@ class Network::Impl : public OutboundEvents,
         options_(options),
         prng_(prng) {}
 
-  Status open(const std::string& address) {
-    const auto endpoint = resolve(loop_, address);
-    if (!endpoint) return failure(endpoint);
-    return listen(acceptor_, *endpoint);
-  }
+  Status open(const std::string& address) { return listen(loop_, acceptor_, address); }
 
   void start(Handlers handlers) {
     handlers_ = std::move(handlers);
@@ -347,6 +346,11 @@ Result<std::unique_ptr<Network>> Network::open(asio::io_context& loop, const std
   auto impl = std::make_shared<Impl>(loop, options, prng);
   if (auto opened = impl->open(address); !opened) return failure(opened);
   return std::unique_ptr<Network>(new Network(std::move(impl)));
+}
+
+Status can_listen(asio::io_context& loop, const std::string& address) {
+  tcp::acceptor acceptor(loop);
+  return listen(loop, acceptor, address);
 }
 
 Network::Network(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}

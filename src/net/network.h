@@ -30,6 +30,9 @@ struct Handlers {
   std::move_only_function<void(raft::MemberId, raft::PeerEvent)> peer_event;
 };
 
+// Whether somebody could listen on this address now. Errors: as Network::open.
+[[nodiscard]] Status can_listen(boost::asio::io_context& loop, const std::string& address);
+
 class Network final : public replica::PeerNetwork {
  public:
   // Listens on `address` (HOST:PORT; port 0 takes a free one). `loop` must outlive the Network and

@@ -1,0 +1,274 @@
+// The command lines of all commands, in CLI11's words.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <map>
+#include <memory>
+
+#include "src/app/options.h"
+#include "src/app/version.h"
+
+namespace raftkv::app {
+namespace {
+
+constexpr const char* kExitCodes =
+    "Exit codes: 0 done, 1 not found, 2 usage, 3 no leader or nobody reachable, 4 refused,\n"
+    "5 outcome unknown: the write may have happened, or may happen later.\n";
+
+std::string duration_check(const std::string& text) {
+  const auto parsed = parse_duration(text);
+  return parsed ? "" : parsed.error().message;
+}
+std::string endpoint_check(const std::string& text) {
+  const auto parsed = parse_endpoint(text);
+  return parsed ? "" : parsed.error().message;
+}
+
+// The command line as it is being understood: CLI11 writes into these.
+struct Parsed {
+  InitOptions init;
+  ServeOptions serve;
+  // By the name of the command: CLI11 lets an environment variable speak for all of them.
+  std::map<std::string, ClientOptions> client;
+  std::string on_follower = "redirect";
+  std::string log_format = "text";
+  Get get;
+  Set set;
+  Del del;
+  ShowStatus status;
+  ShowMembers members;
+  RemoveMember remove;
+  TransferLeader transfer;
+};
+
+void add_duration(CLI::App& app, const std::string& flag, Duration& into, const std::string& help,
+                  const std::string& environment) {
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(into).count();
+  app.add_option_function<std::string>(
+         flag, [&into](const std::string& text) { into = parse_duration(text).value_or(into); },
+         help)
+      ->type_name("TIME")
+      ->check(duration_check)
+      ->default_str(fmt::format("{}ms", ms))
+      ->envname(environment);
+}
+
+void add_init(CLI::App& app, InitOptions& options) {
+  CLI::App& init = *app.add_subcommand("init", "make a new cluster of this one node, once");
+  init.add_option("--data", options.data, "directory for the node's data; made if it is not there")
+      ->required()
+      ->envname("RAFTKV_DATA");
+  init.add_option("--id", options.id, "the node's name, unique in the cluster")
+      ->required()
+      ->envname("RAFTKV_ID");
+  init.add_option("--http", options.http, "HOST:PORT where clients reach it")
+      ->capture_default_str()
+      ->envname("RAFTKV_HTTP");
+  init.add_option("--raft", options.raft, "HOST:PORT where other members reach it")
+      ->capture_default_str()
+      ->envname("RAFTKV_RAFT");
+  init.footer(
+      "Then start it:      raftkv serve --data DIR\n"
+      "and let others in:  raftkv serve --data DIR2 --id node02 --join HOST:PORT --http ... --raft "
+      "...\n"
+      "A directory that already has a node is left as it is (exit code 1).");
+}
+
+void add_serve(CLI::App& app, Parsed& parsed) {
+  ServeOptions& options = parsed.serve;
+  CLI::App& serve = *app.add_subcommand("serve", "run a node");
+  serve.add_option("--data", options.data, "directory for the node's data")
+      ->required()
+      ->envname("RAFTKV_DATA");
+  serve.add_option("--id", options.id, "the node's name; needed to join")->envname("RAFTKV_ID");
+  serve
+      .add_option("--join", options.join,
+                  "HOST:PORT (HTTP) of members of the cluster to join, separated by commas;\n"
+                  "does nothing once the node has joined")
+      ->delimiter(',')
+      ->type_name("HOST:PORT,...")
+      ->check(endpoint_check)
+      ->envname("RAFTKV_JOIN");
+  serve
+      .add_option(
+          "--http", options.http,
+          fmt::format("HOST:PORT to serve clients on; else as the last init or join said, or {}",
+                      kDefaultHttp))
+      ->envname("RAFTKV_HTTP");
+  serve
+      .add_option(
+          "--raft", options.raft,
+          fmt::format("HOST:PORT to talk to other members on; else as before, or {}", kDefaultRaft))
+      ->envname("RAFTKV_RAFT");
+  serve
+      .add_option("--advertise-http", options.advertise_http,
+                  "HOST:PORT where clients reach it, if not --http")
+      ->envname("RAFTKV_ADVERTISE_HTTP");
+  serve
+      .add_option("--advertise-raft", options.advertise_raft,
+                  "HOST:PORT where members reach it, if not --raft")
+      ->envname("RAFTKV_ADVERTISE_RAFT");
+  serve
+      .add_option("--on-follower", parsed.on_follower,
+                  "what a follower does with requests for the leader: redirect the client (307)\n"
+                  "or forward them itself")
+      ->check(CLI::IsMember({"redirect", "forward"}))
+      ->capture_default_str()
+      ->envname("RAFTKV_ON_FOLLOWER");
+  serve.add_option("--value-size-max", options.value_size_max, "largest value, in bytes")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{32} << 20))
+      ->capture_default_str();
+  add_duration(serve, "--election-timeout", options.election_timeout,
+               "a follower that hears nothing waits this to twice this long",
+               "RAFTKV_ELECTION_TIMEOUT");
+  add_duration(serve, "--heartbeat", options.heartbeat_interval,
+               "the leader speaks at least this often", "RAFTKV_HEARTBEAT");
+  add_duration(serve, "--request-timeout", options.request_timeout,
+               "a request that takes longer is answered with 504", "RAFTKV_REQUEST_TIMEOUT");
+  add_duration(serve, "--join-timeout", options.join_timeout, "how long to try to join",
+               "RAFTKV_JOIN_TIMEOUT");
+  add_duration(serve, "--stop-timeout", options.stop_timeout, "how long a clean stop may take",
+               "RAFTKV_STOP_TIMEOUT");
+  serve
+      .add_option("--log-format", parsed.log_format,
+                  "text or json, one line an event, to standard error")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str()
+      ->envname("RAFTKV_LOG_FORMAT");
+  serve.add_option("--log-level", options.log_level, "debug, info, warn or error")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
+      ->capture_default_str()
+      ->envname("RAFTKV_LOG_LEVEL");
+  serve.footer(
+      "serve never makes a cluster: the first node is made by `raftkv init`, all others join it.\n"
+      "SIGTERM and SIGINT hand leadership over and stop cleanly; a second one stops at once.\n"
+      "Exit codes: 0 stopped cleanly, 1 it did not work (one sentence says why), 2 usage.");
+}
+
+void add_client(CLI::App& command, ClientOptions& options) {
+  command
+      .add_option_function<std::vector<std::string>>(
+          "--endpoints",
+          [&options](const std::vector<std::string>& urls) {
+            options.endpoints.clear();
+            for (const auto& url : urls)
+              options.endpoints.push_back(parse_endpoint(url).value_or(url));
+          },
+          "HTTP addresses of some members, separated by commas; redirects to the leader are "
+          "followed")
+      ->delimiter(',')
+      ->type_name("URL,...")
+      ->check(endpoint_check)
+      ->default_str(kDefaultHttp)
+      ->envname("RAFTKV_ENDPOINTS");
+  add_duration(command, "--timeout", options.timeout, "how long to try", "RAFTKV_TIMEOUT");
+}
+
+CLI::App& add_command(CLI::App& app, const std::string& name, const std::string& help,
+                      Parsed& parsed) {
+  CLI::App& command = *app.add_subcommand(name, help);
+  add_client(command, parsed.client[name]);
+  command.footer(kExitCodes);
+  return command;
+}
+
+void add_key_commands(CLI::App& app, Parsed& parsed) {
+  CLI::App& get = add_command(app, "get", "print the value of a key", parsed);
+  get.add_option("KEY", parsed.get.key, "the key, as it is: nothing is decoded")->required();
+  get.add_option("--level", parsed.get.level,
+                 "default: by the node that believes to lead; consistent: never old;\n"
+                 "stale: by any node, what it has")
+      ->check(CLI::IsMember({"default", "consistent", "stale"}))
+      ->capture_default_str();
+  get.footer(std::string("The value is printed as it is; on a terminal a newline follows.\n") +
+             kExitCodes);
+
+  CLI::App& set = add_command(app, "set", "set a key to a value", parsed);
+  set.add_option("KEY", parsed.set.key, "the key, as it is")->required();
+  set.add_option("VALUE", parsed.set.value, "the value; - reads it from standard input")
+      ->required();
+
+  CLI::App& del = add_command(app, "del", "delete a key", parsed);
+  del.add_option("KEY", parsed.del.key, "the key, as it is")->required();
+  del.footer(std::string("Exit code 1: there was no such key.\n") + kExitCodes);
+}
+
+void add_administration(CLI::App& app, Parsed& parsed) {
+  CLI::App& status =
+      add_command(app, "status", "show what the nodes at --endpoints say of themselves", parsed);
+  status.add_flag("--json", parsed.status.json, "a JSON array of their /status answers");
+  CLI::App& members =
+      add_command(app, "members", "show the members of the cluster and how far they are", parsed);
+  members.add_flag("--json", parsed.members.json, "the leader's /members answer as it is");
+
+  CLI::App& member = *app.add_subcommand("member", "change the members of the cluster");
+  member.require_subcommand(1);
+  CLI::App& remove = add_command(member, "remove", "remove a member from the cluster", parsed);
+  remove.add_option("ID", parsed.remove.id, "its name, as `raftkv members` shows it")->required();
+
+  CLI::App& leader = *app.add_subcommand("leader", "change the leader of the cluster");
+  leader.require_subcommand(1);
+  CLI::App& transfer = add_command(leader, "transfer", "hand leadership to a member", parsed);
+  transfer.add_option("ID", parsed.transfer.id, "its name, as `raftkv members` shows it")
+      ->required();
+}
+
+// The deepest command that was named: whose help is meant.
+const CLI::App& named(const CLI::App& app) {
+  const auto below = app.get_subcommands();
+  return below.empty() ? app : named(*below.front());
+}
+
+Command chosen(const CLI::App& app, Parsed& parsed) {
+  if (app.got_subcommand("init")) return parsed.init;
+  if (app.got_subcommand("serve")) {
+    parsed.serve.forward = parsed.on_follower == "forward";
+    parsed.serve.log_json = parsed.log_format == "json";
+    for (auto& endpoint : parsed.serve.join) endpoint = parse_endpoint(endpoint).value_or(endpoint);
+    return parsed.serve;
+  }
+  const auto client = [&](ClientVerb verb) {
+    return ClientCommand{parsed.client.at(named(app).get_name()), std::move(verb)};
+  };
+  if (app.got_subcommand("get")) return client(parsed.get);
+  if (app.got_subcommand("set")) return client(parsed.set);
+  if (app.got_subcommand("del")) return client(parsed.del);
+  if (app.got_subcommand("status")) return client(parsed.status);
+  if (app.got_subcommand("members")) return client(parsed.members);
+  if (app.got_subcommand("member")) return client(parsed.remove);
+  return client(parsed.transfer);
+}
+
+}  // namespace
+
+Command parse_command_line(std::vector<std::string> arguments) {
+  CLI::App app("raftkv: a replicated key-value store", "raftkv");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string("raftkv ") + kVersion);
+  app.footer("`raftkv COMMAND --help` says more about each command.");
+  app.get_formatter()->column_width(34);
+  Parsed parsed;
+  add_init(app, parsed.init);
+  add_serve(app, parsed);
+  add_key_commands(app, parsed);
+  add_administration(app, parsed);
+
+  std::ranges::reverse(arguments);  // CLI11 takes them from the back
+  try {
+    app.parse(std::move(arguments));
+  } catch (const CLI::CallForHelp&) {
+    return Said{.exit_code = kDone, .out = named(app).help(), .err = {}};
+  } catch (const CLI::CallForVersion&) {
+    return Said{.exit_code = kDone, .out = fmt::format("raftkv {}\n", kVersion), .err = {}};
+  } catch (const CLI::ParseError& error) {
+    const std::string command = named(app).get_display_name();
+    return Said{.exit_code = kUsage,
+                .out = {},
+                .err = fmt::format("raftkv: {} (`{} --help` says more)\n", error.what(),
+                                   &named(app) == &app ? "raftkv" : "raftkv " + command)};
+  }
+  return chosen(app, parsed);
+}
+
+}  // namespace raftkv::app

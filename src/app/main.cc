@@ -1,0 +1,42 @@
+// raftkv: init, serve, and the client commands.
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "src/app/client.h"
+#include "src/app/options.h"
+#include "src/app/serve.h"
+
+namespace raftkv::app {
+namespace {
+
+void read_value(ClientCommand& command) {
+  if (auto* set = std::get_if<Set>(&command.verb); set != nullptr && set->value == "-") {
+    set->value.assign(std::istreambuf_iterator<char>(std::cin), {});
+  }
+}
+
+struct Run {
+  Said operator()(InitOptions& options) const { return run_init(options); }
+  Said operator()(ServeOptions& options) const { return run_serve(std::move(options)); }
+  Said operator()(ClientCommand& command) const {
+    read_value(command);
+    return run_client(command, real_client_world());
+  }
+  Said operator()(Said& said) const { return std::move(said); }
+};
+
+}  // namespace
+}  // namespace raftkv::app
+
+int main(int argc, char** argv) {
+  using namespace raftkv::app;
+  Command command = parse_command_line(std::vector<std::string>(argv + 1, argv + argc));
+  const Said said = std::visit(Run{}, command);
+  std::fwrite(said.out.data(), 1, said.out.size(), stdout);
+  std::fwrite(said.err.data(), 1, said.err.size(), stderr);
+  return std::fflush(stdout) == 0 ? said.exit_code : kNotFound;
+}

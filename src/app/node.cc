@@ -1,0 +1,152 @@
+#include "src/app/node.h"
+
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/post.hpp>
+#include <csignal>
+#include <cstdlib>
+#include <utility>
+
+#include "src/app/logs.h"
+#include "src/app/random_id.h"
+#include "src/app/version.h"
+
+namespace raftkv::app {
+namespace {
+
+// How long open client connections may take to end once the node has stopped.
+constexpr Duration kDrainTime = 1s;
+
+http::ServerOptions server_options(const ServeOptions& options) {
+  http::ServerOptions server;
+  server.router.value_size_max = options.value_size_max;
+  server.router.version = kVersion;
+  return server;
+}
+
+replica::HostOptions host_options(const ServeOptions& options, const storage::OpenedNode& opened) {
+  replica::HostOptions host;
+  host.raft.election_timeout = options.election_timeout;
+  host.raft.heartbeat_interval = options.heartbeat_interval;
+  host.name = opened.names.name;
+  host.http_address = options.advertise_http;
+  host.raft_address = options.advertise_raft;
+  host.forward = options.forward;
+  host.request_timeout = options.request_timeout;
+  return host;
+}
+
+}  // namespace
+
+Node::Node(boost::asio::io_context& loop, const ServeOptions& options, storage::OpenedNode& opened,
+           std::unique_ptr<net::Network> network)
+    : loop_(loop),
+      options_(options),
+      opened_(opened),
+      clock_(loop),
+      network_(std::move(network)),
+      front_(clock_, metrics_, *network_),
+      server_(loop, server_options(options), front_),
+      event_log_(metrics_, {.promise_repaired =
+                                [this] {
+                                  log_worker_.run(
+                                      [this] { return opened_.log_store->promise_repaired(); },
+                                      [this](Status status) {
+                                        if (!status) disk_failed(status.error());
+                                      });
+                                },
+                            .node_stopped = [this](const Error& why) { disk_failed(why); }}),
+      log_store_(*opened.log_store, metrics_),
+      signals_(loop, SIGTERM, SIGINT),
+      log_worker_(loop, "log"),
+      apply_worker_(loop, "apply"),
+      read_worker_(loop, "read") {
+  const replica::HostPorts ports = {.clock = clock_,
+                                    .network = *network_,
+                                    .log_worker = log_worker_,
+                                    .apply_worker = apply_worker_,
+                                    .read_worker = read_worker_,
+                                    .responder = front_,
+                                    .observer = event_log_,
+                                    .log_store = log_store_,
+                                    .state_store = *opened.state_store};
+  // The Host asks for turns while it is made; they come when the loop runs.
+  clock_.attach([this] { host_->expire(); }, [this] { host_->turn(); });
+  host_ = std::make_unique<replica::Host>(host_options(options, opened), opened.identity,
+                                          std::move(opened.recovered), opened.state, ports,
+                                          Prng(random_id()));
+  event_log_.know(host_->raft().configuration());
+  front_.attach(*host_, server_);
+}
+
+Node::~Node() = default;
+
+Status Node::start() {
+  if (auto listening = server_.listen(options_.http); !listening) return listening;
+  network_->start(
+      {.receive = [this](SharedBytes frame) { return host_->receive(std::move(frame)); },
+       .peer_event = [this](raft::MemberId peer,
+                            raft::PeerEvent event) { host_->peer_event(peer, event); }});
+  wait_for_signal();
+  const raft::Identity& identity = opened_.identity;
+  spdlog::info("event=started id={} member={} cluster={} incarnation={} http={} raft={} version={}",
+               opened_.names.name, identity.member.value, to_hex(identity.cluster.value),
+               identity.incarnation.value, options_.http, options_.raft, kVersion);
+  return {};
+}
+
+int Node::run() {
+  loop_.run();
+  if (failed_) {
+    // A job may hang in the failed disk for ever: nobody waits for it.
+    spdlog::default_logger()->flush();
+    std::_Exit(kNotFound);
+  }
+  log_worker_.stop();
+  apply_worker_.stop();
+  read_worker_.stop();
+  spdlog::info("event=stopped id={}", opened_.names.name);
+  return kDone;
+}
+
+void Node::wait_for_signal() {
+  signals_.async_wait([this](const boost::system::error_code& error, int signal) {
+    if (error) return;
+    stop(signal);
+    wait_for_signal();
+  });
+}
+
+void Node::stop(int signal) {
+  const char* name = signal == SIGTERM ? "SIGTERM" : "SIGINT";
+  if (std::exchange(stopping_, true)) {
+    spdlog::warn("event=stopped_at_once signal={}", name);
+    spdlog::default_logger()->flush();
+    std::_Exit(128 + signal);  // what was acknowledged is durable; there is nothing else to save
+  }
+  spdlog::info("event=stopping signal={}", name);
+  host_->stop(options_.stop_timeout, [this] { server_.stop(kDrainTime, [this] { finish(); }); });
+}
+
+void Node::disk_failed(const Error& why) {
+  if (std::exchange(failed_, true)) return;
+  stopping_ = true;
+  spdlog::critical(
+      "event=disk_failed reason={} action=\"this node takes no further part; repair its disk or "
+      "make "
+      "room, then start it again\"",
+      quoted(why.message));
+  // Not from within the Host, which has just reported it.
+  boost::asio::post(loop_, [this] {
+    network_->close();
+    server_.stop(kDrainTime, [this] { finish(); });
+  });
+}
+
+void Node::finish() {
+  network_->close();
+  signals_.cancel();
+  loop_.stop();
+}
+
+}  // namespace raftkv::app

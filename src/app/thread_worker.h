@@ -1,0 +1,43 @@
+// The Worker port: one thread that runs jobs in order and posts what came of them to the loop.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <condition_variable>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "src/replica/ports.h"
+
+namespace raftkv::app {
+
+class ThreadWorker final : public replica::Worker {
+ public:
+  // `name`: of the thread, at most 15 characters, as top and perf show it. `loop` must outlive it.
+  ThreadWorker(boost::asio::io_context& loop, std::string name);
+  // Runs what was given before, then ends.
+  ~ThreadWorker() override;
+  ThreadWorker(const ThreadWorker&) = delete;
+  ThreadWorker& operator=(const ThreadWorker&) = delete;
+
+  void run(replica::Job job, replica::Done done) override;
+  // Runs what was given before, then ends the thread; nothing may be given any more.
+  void stop();
+
+ private:
+  struct Task {
+    replica::Job job;
+    replica::Done done;
+  };
+  void work();
+
+  boost::asio::io_context& loop_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::vector<Task> queue_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace raftkv::app

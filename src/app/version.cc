@@ -1,0 +1,7 @@
+#include "src/app/version.h"
+
+namespace raftkv::app {
+
+const char* const kVersion = RAFTKV_VERSION;
+
+}  // namespace raftkv::app

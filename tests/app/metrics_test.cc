@@ -1,0 +1,62 @@
+#include "src/app/metrics.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace raftkv::app {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+TEST(Metrics, CountAndTimeRequests) {
+  Metrics metrics;
+  metrics.request_done(RequestKind::write, RequestOutcome::ok, 3ms);
+  metrics.request_done(RequestKind::write, RequestOutcome::ok, 30ms);
+  metrics.request_done(RequestKind::read_stale, RequestOutcome::unknown, 1s);
+  const std::string text = metrics.text({});
+  EXPECT_THAT(text, HasSubstr("raftkv_requests_total{kind=\"write\",outcome=\"ok\"} 2"));
+  EXPECT_THAT(text, HasSubstr("raftkv_requests_total{kind=\"read_stale\",outcome=\"unknown\"} 1"));
+  EXPECT_THAT(text, HasSubstr("raftkv_request_seconds_bucket{kind=\"write\",le=\"0.005\"} 1"));
+  EXPECT_THAT(text, HasSubstr("raftkv_request_seconds_count{kind=\"write\"} 2"));
+}
+
+TEST(Metrics, CountLogWrites) {
+  Metrics metrics;
+  metrics.log_written(3, 300, 1ms);
+  metrics.log_written(1, 100, 1ms);
+  const std::string text = metrics.text({});
+  EXPECT_THAT(text, HasSubstr("raftkv_log_write_entries_sum 4"));
+  EXPECT_THAT(text, HasSubstr("raftkv_log_write_seconds_count 2"));
+  EXPECT_THAT(text, HasSubstr("raftkv_log_written_bytes_total 400"));
+}
+
+TEST(Metrics, ShowTheSnapshotOfTheMoment) {
+  Metrics metrics;
+  MetricsSnapshot now;
+  now.role = "leader";
+  now.term = 7;
+  now.peers = {{"node02", 5}};
+  now.http_requests = 10;
+  std::string text = metrics.text(now);
+  EXPECT_THAT(text, HasSubstr("raftkv_role{role=\"leader\"} 1"));
+  EXPECT_THAT(text, HasSubstr("raftkv_term 7"));
+  EXPECT_THAT(text, HasSubstr("raftkv_peer_lag_entries{peer=\"node02\"} 5"));
+  EXPECT_THAT(text, HasSubstr("raftkv_http_requests_total 10"));
+
+  now.role = "follower";
+  now.peers = {};
+  now.http_requests = 12;
+  text = metrics.text(now);
+  EXPECT_THAT(text, HasSubstr("raftkv_role{role=\"leader\"} 0"));
+  EXPECT_THAT(text, Not(HasSubstr("node02")));
+  EXPECT_THAT(text, HasSubstr("raftkv_http_requests_total 12"));
+}
+
+TEST(Metrics, KnowTheMemoryOfTheProcess) {
+  Metrics metrics;
+  EXPECT_THAT(metrics.text({}), Not(HasSubstr("process_resident_memory_bytes 0")));
+}
+
+}  // namespace
+}  // namespace raftkv::app
