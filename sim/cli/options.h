@@ -1,0 +1,48 @@
+// The command line of raftkv-sim.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "src/base/time.h"
+
+namespace raftkv::sim::cli {
+
+inline constexpr int kExitClean = 0;
+inline constexpr int kExitViolated = 1;
+inline constexpr int kExitUsage = 2;
+
+struct RunCommand {
+  std::uint64_t seed = 1;
+  std::uint64_t nodes = 0;  // voters; 0: drawn
+  Duration duration = 20s;
+  std::string trace;     // file; "-": standard output
+  std::string history;   // file
+  std::string schedule;  // file to write what was drawn to
+};
+struct SwarmCommand {
+  std::uint64_t first = 1;
+  std::uint64_t last = 1;  // inclusive
+  std::uint64_t jobs = 1;
+  std::uint64_t nodes = 0;
+  Duration duration = 20s;
+  bool twice = false;       // every seed again: the trace hashes must be equal
+  bool hashes = false;      // a line "SEED HASH" for each
+  bool keep_going = false;  // do not end at the first failure
+};
+struct ReplayCommand {
+  std::string file;
+  std::string trace;
+  std::string history;
+};
+
+// Each gives the exit code.
+[[nodiscard]] int run(const RunCommand& command);
+[[nodiscard]] int swarm(const SwarmCommand& command);
+[[nodiscard]] int replay(const ReplayCommand& command);
+
+// Call before each run: when a CHECK in the code under test stops the process, this says what was
+// run.
+void note_run(const std::string& reproduce);
+
+}  // namespace raftkv::sim::cli

@@ -1,0 +1,111 @@
+// The second phase of a run: a quorum is healed, what is left broken stays so, and the cluster must
+// get on.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/world.h"
+
+namespace raftkv::sim {
+namespace {
+
+constexpr int kElectionTimeouts = 20;  // the bound of "a bounded number of election timeouts"
+
+}  // namespace
+
+// Long enough for elections, and for whatever the first phase left under way to end by its own
+// timeouts.
+Duration World::settling_time() const {
+  return options_.election_timeout * kElectionTimeouts + options_.request_timeout +
+         options_.tail_max * 4 + options_.latency_max * 40 + options_.sync_max * 40;
+}
+
+void World::milestone(Milestone which) {
+  if (which == Milestone::probe) probe();
+  if (which == Milestone::judge) judge();
+}
+
+bool World::heal_a_quorum() {
+  kernel_.trace.line(kernel_.now, "--- second phase: a quorum is healed");
+  kernel_.network.heal(0);
+  kernel_.network.calm();
+  unclog({});
+  for (const auto& client : clients_) client->stop();
+  if (!quorums_stay(std::nullopt, std::nullopt)) return false;
+  // One node of those that are down or up may be gone for good, where the others are quorums
+  // without it.
+  std::optional<std::size_t> left_dead;
+  const std::size_t victim = kernel_.crashes.below(nodes_.size());
+  if (kernel_.crashes.chance(1, 2) && quorums_stay(victim, std::nullopt)) left_dead = victim;
+  for (const auto& node : nodes_) {
+    resume(node->number());
+    node->set_disk_factor(1);
+    node->disk().thaw();
+    if (node->number() == left_dead) {
+      node->kill(Crash::power);
+    } else if (node->has_identity() || node->instance()) {
+      start(node->number());
+    }
+  }
+  return true;
+}
+
+// A fresh write and a fresh consistent read through every live member.
+void World::probe() {
+  const auto leader = find_leader();
+  if (!leader) return kernel_.verdict.fail("Liveness", "nobody leads, though a quorum is healed");
+  const Configuration& in_force = nodes_[*leader]->process()->host().raft().configuration();
+  std::vector<std::size_t> through;
+  for (const raft::Member& member : in_force.members) {
+    const auto at = kernel_.ghost.node_of_member.find(member.id);
+    if (at != kernel_.ghost.node_of_member.end() && nodes_[at->second]->running())
+      through.push_back(at->second);
+  }
+  for (const std::size_t at : through) {
+    const Who who = node(static_cast<int>(at + 1));
+    probes_.push_back(put("probe", fmt::format("probe-{}", at + 1)).through(who));
+    probes_.push_back(get("probe", Level::consistent).through(who));
+  }
+  for (const Action& action : probes_) {
+    probing_.push_back(clients_.size());
+    operate(action);
+  }
+}
+
+void World::judge() {
+  const auto fail = [&](std::string what) { kernel_.verdict.fail("Liveness", std::move(what)); };
+  for (std::size_t i = 0; i < probing_.size(); ++i) {
+    if (clients_[probing_[i]]->last_outcome() != Outcome::ok) {
+      return fail(
+          fmt::format("'{}' does not succeed, though a quorum is healed", print(probes_[i])));
+    }
+  }
+  const auto leader = find_leader();
+  if (!leader) return fail("nobody leads, though a quorum is healed");
+  const raft::Raft& leading = nodes_[*leader]->process()->host().raft();
+  const LogMirror& log = kernel_.ghost.nodes[*leader].memory;
+  for (const raft::Member& member : leading.configuration().members) {
+    const auto at = kernel_.ghost.node_of_member.find(member.id);
+    if (at == kernel_.ghost.node_of_member.end() || !nodes_[at->second]->running()) continue;
+    const raft::Raft& raft = nodes_[at->second]->process()->host().raft();
+    const GhostNode& ghost = kernel_.ghost.nodes[at->second];
+    if (raft.current_term() != leading.current_term() ||
+        raft.leader() != leading.identity().member) {
+      return fail(fmt::format("n{} does not follow n{}", at->second + 1, *leader + 1));
+    }
+    if (ghost.durable.last() != log.last() ||
+        !log.holds(ghost.durable.last(), ghost.durable.at(log.last()).prefix)) {
+      return fail(fmt::format("n{}'s durable log is not the leader's", at->second + 1));
+    }
+    if (raft.last_applied() != leading.log().last_index()) {
+      return fail(fmt::format("n{} has applied {}, the log ends at {}", at->second + 1,
+                              raft.last_applied().value, leading.log().last_index().value));
+    }
+    if (const std::size_t open = nodes_[at->second]->process()->host().open_requests(); open > 0) {
+      return fail(fmt::format("n{} still has {} open requests", at->second + 1, open));
+    }
+  }
+  if (leading.configuration().joint()) return fail("the configuration is still joint");
+}
+
+}  // namespace raftkv::sim

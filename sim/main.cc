@@ -1,0 +1,99 @@
+// raftkv-sim: the node in a deterministic world (docs/simulation.md).
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "sim/cli/options.h"
+#include "sim/options.h"
+#include "sim/schedule.h"
+
+namespace {
+
+using raftkv::sim::cli::ReplayCommand;
+using raftkv::sim::cli::RunCommand;
+using raftkv::sim::cli::SwarmCommand;
+
+// 60s, 1500ms: as schedules write durations.
+CLI::Option* add_duration(CLI::App* app, raftkv::Duration& duration) {
+  return app
+      ->add_option_function<std::string>(
+          "--duration",
+          [&duration](const std::string& text) {
+            const auto parsed = raftkv::sim::parse_duration(text);
+            if (!parsed) throw CLI::ValidationError("--duration", parsed.error().message);
+            duration = *parsed;
+          },
+          "simulated time of the first phase, as 20s or 500ms (default 20s)")
+      ->type_name("TIME");
+}
+
+// 1..1000, or a single seed.
+void parse_seeds(const std::string& text, SwarmCommand& swarm) {
+  const std::size_t dots = text.find("..");
+  const std::string first = text.substr(0, dots);
+  const std::string last = dots == std::string::npos ? first : text.substr(dots + 2);
+  if (!CLI::detail::lexical_cast(first, swarm.first) ||
+      !CLI::detail::lexical_cast(last, swarm.last) || swarm.first > swarm.last) {
+    throw CLI::ValidationError("--seeds", "'" + text + "' is no range of seeds: A..B");
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Runs raft-kv's nodes in a deterministic world and checks what must hold.",
+               "raftkv-sim");
+  app.require_subcommand(1);
+  app.footer(
+      "Exit codes: 0 nothing violated, 1 violated (the last lines name the invariant and the "
+      "command that\n"
+      "reproduces it), 2 usage.");
+  const auto kNodes = CLI::Range(std::uint64_t{1}, raftkv::sim::kNodesMax - 4);
+
+  RunCommand run;
+  CLI::App* run_app = app.add_subcommand("run", "runs one seed");
+  run_app->add_option("--seed", run.seed, "the seed")->required();
+  run_app->add_option("--nodes", run.nodes, "voters at the beginning (default: drawn, 1 to 7)")
+      ->check(kNodes);
+  add_duration(run_app, run.duration);
+  run_app->add_option("--trace", run.trace,
+                      "writes a line an event to this file; - is standard output");
+  run_app->add_option("--history", run.history,
+                      "writes what clients did as JSON lines, for lincheck");
+  run_app->add_option("--schedule", run.schedule,
+                      "writes what was drawn as a file that replay runs");
+
+  SwarmCommand swarm;
+  CLI::App* swarm_app = app.add_subcommand("swarm", "runs many seeds");
+  swarm_app
+      ->add_option_function<std::string>(
+          "--seeds", [&swarm](const std::string& text) { parse_seeds(text, swarm); },
+          "A..B, both inclusive")
+      ->required()
+      ->type_name("A..B");
+  swarm_app->add_option("--jobs", swarm.jobs, "processes at once (default 1)")
+      ->check(CLI::Range(1, 1024));
+  swarm_app->add_option("--nodes", swarm.nodes, "voters at the beginning (default: drawn, 1 to 7)")
+      ->check(kNodes);
+  add_duration(swarm_app, swarm.duration);
+  swarm_app->add_flag("--twice", swarm.twice,
+                      "runs every seed twice and compares the trace hashes");
+  swarm_app->add_flag("--hashes", swarm.hashes, "prints each seed's trace hash");
+  swarm_app->add_flag("--keep-going", swarm.keep_going, "does not end at the first failure");
+
+  ReplayCommand replay;
+  CLI::App* replay_app = app.add_subcommand("replay", "runs a schedule file");
+  replay_app->add_option("file", replay.file, "the file")->required();
+  replay_app->add_option("--trace", replay.trace,
+                         "writes a line an event to this file; - is standard output");
+  replay_app->add_option("--history", replay.history,
+                         "writes what clients did as JSON lines, for lincheck");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? raftkv::sim::cli::kExitClean : raftkv::sim::cli::kExitUsage;
+  }
+  if (run_app->parsed()) return raftkv::sim::cli::run(run);
+  if (swarm_app->parsed()) return raftkv::sim::cli::swarm(swarm);
+  return raftkv::sim::cli::replay(replay);
+}

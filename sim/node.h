@@ -1,0 +1,223 @@
+// A node: a data directory that outlives its processes, and the process that runs on it, if one
+// does. A Process is what production's main() is: it plugs the production Host and router into
+// simulated ports.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "sim/disk.h"
+#include "sim/kernel.h"
+#include "src/http/router.h"
+#include "src/replica/host.h"
+#include "src/replica/join.h"
+
+namespace raftkv::sim {
+
+class Node;
+
+enum class WorkerKind : std::uint8_t { log, apply, read };
+inline constexpr std::size_t kWorkers = 3;
+
+// Runs jobs one at a time at virtual times. A job's operations happen at one instant (job_run), its
+// completion is posted at a later one (job_done): a crash strikes before, between any two
+// operations, or after them.
+class SimWorker final : public replica::Worker {
+ public:
+  SimWorker(Kernel& kernel, Node& node, WorkerKind kind)
+      : kernel_(kernel), node_(node), kind_(kind) {}
+
+  void run(replica::Job job, replica::Done done) override;
+  void on_run();
+  void on_done();
+  // The disk is no longer stalled.
+  void go_on() { begin(); }
+  // A job has begun and its operations have not happened.
+  [[nodiscard]] bool under_way() const { return state_ == State::begun; }
+  // Runs the operations of the job that is under way; nobody hears of it.
+  void run_unheard() { (void)jobs_.front().first(); }
+
+ private:
+  enum class State : std::uint8_t { idle, begun, ran };
+  void begin();
+  void push(EventKind kind, Duration delay);
+
+  Kernel& kernel_;
+  Node& node_;
+  WorkerKind kind_;
+  State state_ = State::idle;
+  std::deque<std::pair<replica::Job, replica::Done>> jobs_;
+  Status result_;
+};
+
+class Process final : public replica::Clock,
+                      public replica::PeerNetwork,
+                      public replica::Responder,
+                      public replica::Observer,
+                      public http::NodeView {
+ public:
+  Process(Kernel& kernel, Node& node, std::uint32_t epoch);
+  ~Process() override;
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  // --- events ---
+  void on_frame(FrameInFlight frame);
+  void on_peer_event(MemberId peer, raft::PeerEvent event);
+  void on_request(std::uint32_t exchange);
+  void on_wake(std::uint32_t generation);
+  void on_turn();
+  void on_job(EventKind kind, std::uint32_t worker);
+
+  // Runs a part of the log job that is under way, and stops in the middle: the process is about to
+  // be killed.
+  void strike(Prng& prng);
+  void disk_changed() { workers_[0].go_on(); }
+  // Requests that will not be answered any more.
+  [[nodiscard]] std::vector<std::uint32_t> abandoned() const;
+  [[nodiscard]] const replica::Host& host() const { return *host_; }
+  [[nodiscard]] std::uint32_t epoch() const { return epoch_; }
+  [[nodiscard]] const std::vector<Endpoint>& connected() const { return connected_; }
+  // A log job was struck within: its process does not go on.
+  [[nodiscard]] bool log_job_begun() const { return workers_[0].under_way(); }
+
+  // --- replica::Clock ---
+  [[nodiscard]] Time now() override;
+  void wake_at(Time time) override;
+  void turn_soon() override;
+  // --- replica::PeerNetwork ---
+  void send(const replica::PeerAddress& to, raft::Frame frame) override;
+  void keep(std::span<const replica::PeerAddress> peers) override;
+  // --- replica::Responder ---
+  void respond(replica::Ticket ticket, replica::Reply reply) override;
+  // --- replica::Observer ---
+  void observe(const replica::Event& event) override;
+  // --- http::NodeView ---
+  [[nodiscard]] http::NodeSummary summary() override;
+  [[nodiscard]] std::string metrics() override { return {}; }
+
+ private:
+  struct Pending {
+    std::uint64_t ticket = 0;
+    std::uint32_t exchange = 0;
+    http::Context context;
+  };
+  // After every event that reached the Host: turns if that needs no event of its own, and checks.
+  void after_input();
+  void check();
+  void look_at_frame(const SharedBytes& bytes, Endpoint to);
+  void answer(std::uint32_t exchange, http::HttpResponse response);
+  [[nodiscard]] Instant instant_of(Time time) const;
+
+  Kernel& kernel_;
+  Node& node_;
+  std::uint32_t epoch_;
+  // The clock: local = offset + (1 + rate) * true, in millionths; monotonic.
+  std::int64_t rate_ppm_ = 0;
+  Duration offset_{};
+  Time wake_at_ = kNever;
+  std::uint32_t wake_generation_ = 0;
+  bool turn_asked_ = false;
+  bool turn_pushed_ = false;
+  Duration turn_delay_max_{};
+  std::vector<Endpoint> connected_;
+  std::vector<Pending> pending_;
+  std::uint64_t tickets_ = 0;
+  replica::Index applied_seen_;
+  std::array<SimWorker, kWorkers> workers_;
+  std::unique_ptr<replica::StateStore> state_store_;
+  http::Router router_;
+  std::unique_ptr<replica::Host> host_;  // last: its jobs refer to what stands above
+};
+
+class Node final : public DiskWitness {
+ public:
+  Node(Kernel& kernel, std::size_t number, std::string name);
+
+  // --- life ---
+  // Begins as a member of the first cluster, whose log is `entries`.
+  void found(raft::ClusterId cluster, MemberId member, raft::InstanceId instance,
+             const std::vector<raft::Entry>& entries);
+  // Starts a process, or joining where there is no identity yet. `endpoints`: HTTP addresses to
+  // ask.
+  void start(std::vector<std::string> endpoints);
+  void kill(Crash kind);
+  void wipe();
+  void pause() { paused_ = true; }
+  void resume() { paused_ = false; }
+  void set_disk_factor(std::uint64_t factor);
+
+  // --- joining ---
+  [[nodiscard]] bool joining() const { return joining_.has_value(); }
+  void on_join_timer(std::uint32_t attempt, std::vector<std::string> endpoints);
+  void on_response(const Exchange& exchange);
+
+  // --- what it is ---
+  [[nodiscard]] Process* process() { return process_.get(); }
+  [[nodiscard]] const Process* process() const { return process_.get(); }
+  [[nodiscard]] bool running() const { return process_ != nullptr; }
+  [[nodiscard]] bool started() const { return process_ != nullptr || joining_.has_value(); }
+  [[nodiscard]] bool paused() const { return paused_; }
+  [[nodiscard]] std::uint64_t disk_factor() const { return disk_factor_; }
+  [[nodiscard]] bool has_identity() const { return static_cast<bool>(identity_.member); }
+  [[nodiscard]] const raft::Identity& identity() const { return identity_; }
+  [[nodiscard]] raft::InstanceId instance() const { return instance_; }
+  [[nodiscard]] std::size_t number() const { return number_; }
+  [[nodiscard]] Endpoint endpoint() const { return static_cast<Endpoint>(number_); }
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] std::string http_address() const { return name_ + ":8091"; }
+  [[nodiscard]] std::string raft_address() const { return name_ + ":8089"; }
+  [[nodiscard]] std::uint32_t epoch() const { return epoch_; }
+  [[nodiscard]] Disk& disk() { return disk_; }
+  [[nodiscard]] const Disk& disk() const { return disk_; }
+
+  // --- DiskWitness ---
+  void durable_hard_state(const raft::HardState& hard_state) override {
+    kernel_.invariants.durable_hard_state(number_, hard_state);
+  }
+  void durable_truncated(raft::Index from) override {
+    kernel_.invariants.durable_truncated(number_, from);
+  }
+  void durable_appended(const raft::Entry& entry) override {
+    kernel_.invariants.durable_appended(number_, entry);
+  }
+
+ private:
+  void start_process();
+  void join_step();
+  void tell_peers(raft::PeerEvent event);
+
+  Kernel& kernel_;
+  std::size_t number_;
+  std::string name_;
+  Disk disk_;
+  raft::Identity identity_;  // member 0: none yet
+  raft::InstanceId instance_;
+  std::optional<replica::Joining> joining_;
+  std::uint32_t join_attempt_ = 0;
+  bool waits_for_answer_ = false;
+  std::uint32_t epoch_ = 0;
+  bool paused_ = false;
+  std::uint64_t disk_factor_ = 1;
+  std::unique_ptr<Process> process_;
+};
+
+// The node whose address this is ("n3:8089"), from 0; nullopt for another text.
+[[nodiscard]] std::optional<std::size_t> node_of_address(std::string_view address);
+
+// The value of a response's header field, as our own router spells its name; empty if it is not
+// there.
+[[nodiscard]] std::string_view field(std::string_view fields, std::string_view name);
+
+// Sends an HTTP request over the simulated network; the response event comes back, or nothing does.
+void send_request(Kernel& kernel, Endpoint from, Exchange exchange);
+void send_response(Kernel& kernel, std::uint32_t exchange);
+
+}  // namespace raftkv::sim

@@ -1,0 +1,374 @@
+#include "sim/swarm.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "src/base/prng.h"
+
+namespace raftkv::sim {
+namespace {
+
+// The streams of a seed's drawing; those of the run itself are Stream's (kernel.h).
+enum class Draw : std::uint64_t { shape = 101, workload = 102, faults = 103 };
+
+Prng stream_of(std::uint64_t seed, Draw which) {
+  return Prng(seed).split(static_cast<std::uint64_t>(which));
+}
+
+template <typename T, std::size_t N>
+T pick(Prng& prng, const std::array<T, N>& choices) {
+  return choices[prng.below(N)];
+}
+
+bool half(Prng& prng) {
+  return prng.chance(1, 2);
+}
+bool one_in(Prng& prng, std::uint64_t n) {
+  return prng.chance(1, n);
+}
+
+// Small numbers are as likely as large ones: uniform in the exponent.
+Duration spread(Prng& prng, Duration low, Duration high) {
+  std::uint64_t doublings = 0;
+  while (low * (std::int64_t{2} << doublings) <= high) ++doublings;
+  const Duration most = std::min(high, low * (std::int64_t{2} << prng.between(0, doublings)));
+  return std::chrono::floor<std::chrono::microseconds>(prng.between(low, most));
+}
+
+// --- shape: nodes, clocks, network, disks, limits ---
+
+void draw_nodes(Prng& prng, Options& options) {
+  constexpr std::array<std::uint64_t, 16> kVoters = {1, 2, 2, 3, 3, 3, 3, 4,
+                                                     4, 5, 5, 5, 5, 5, 6, 7};
+  options.voters = pick(prng, kVoters);
+  if (one_in(prng, 4)) options.learners = prng.between(1, 2);
+  if (half(prng)) options.spares = prng.between(1, 2);
+}
+
+void draw_network(Prng& prng, Options& options) {
+  options.latency_min = spread(prng, 50us, 1ms);
+  options.latency_max = options.latency_min + spread(prng, 50us, 10ms);
+  if (half(prng)) {
+    options.tail_ppm = prng.between(100, 20'000);
+    options.tail_max = spread(prng, 10ms, 500ms);
+  }
+  options.reorder = prng.below(2);
+  if (one_in(prng, 3)) options.loss_ppm = prng.between(100, 50'000);
+  if (one_in(prng, 3)) options.duplicate_ppm = prng.between(100, 50'000);
+  if (one_in(prng, 6)) options.corrupt_ppm = prng.between(100, 5'000);
+  if (one_in(prng, 6)) options.bandwidth = prng.between(100'000, 10'000'000);
+}
+
+void draw_disks(Prng& prng, Options& options) {
+  options.sync_min = spread(prng, 20us, 1ms);
+  options.sync_max = options.sync_min + spread(prng, 50us, 20ms);
+  options.work_max = options.work_min + spread(prng, 20us, 2ms);
+}
+
+void draw_times(Prng& prng, Options& options) {
+  constexpr std::array<std::uint64_t, 4> kDrifts = {0, 200, 10'000, 50'000};
+  options.drift_ppm_max = pick(prng, kDrifts);
+  if (half(prng)) options.clock_offset_max = 1000s;
+  if (half(prng)) options.turn_delay_max = spread(prng, 5us, 500us);
+  // Not so short that the network alone makes leaders fall.
+  const Duration shortest =
+      std::max<Duration>(100ms, options.latency_max * 12 + options.sync_max * 8);
+  options.election_timeout = shortest + spread(prng, 10ms, 800ms);
+  options.heartbeat_interval =
+      options.election_timeout / static_cast<std::int64_t>(prng.between(4, 12));
+  options.reset_election_delay_max = options.election_timeout / 8;
+  options.request_timeout =
+      options.election_timeout * static_cast<std::int64_t>(prng.between(2, 8));
+  options.client_timeout = options.election_timeout * static_cast<std::int64_t>(prng.between(2, 8));
+}
+
+void draw_limits(Prng& prng, Options& options) {
+  if (one_in(prng, 3)) options.entries_per_message_max = prng.between(1, 8);
+  if (one_in(prng, 4)) options.bytes_per_message_max = prng.between(64, 2'000);
+  if (one_in(prng, 3)) options.inflight_messages_max = prng.between(1, 8);
+  if (one_in(prng, 6)) options.inflight_bytes_max = prng.between(200, 5'000);
+  if (one_in(prng, 8)) options.uncommitted_bytes_max = prng.between(500, 5'000);
+  if (one_in(prng, 8)) options.unapplied_bytes_max = prng.between(500, 5'000);
+  if (one_in(prng, 3)) options.cached_bytes_max = prng.between(0, 4'000);
+  if (one_in(prng, 8)) options.reads_waiting_max = prng.between(1, 8);
+  if (half(prng)) options.state_sync_bytes = prng.between(100, 20'000);
+  if (one_in(prng, 4)) options.forward = 1;
+}
+
+// --- workload: what clients do ---
+
+struct Workload {
+  std::uint64_t clients = 5;
+  std::uint64_t operations_per_second = 50;
+  std::uint64_t keys = 10;
+  std::uint64_t hot_percent = 50;  // of operations go to the first key or two
+  std::uint64_t write_percent = 50;
+  std::uint64_t delete_percent = 5;       // of writes
+  std::uint64_t multi_percent = 5;        // of writes
+  std::uint64_t consistent_percent = 50;  // of reads; the others are half default, half stale
+  std::uint64_t padding_max = 0;          // bytes of a value behind its number
+};
+
+Workload draw_workload(Prng& prng) {
+  Workload work;
+  work.clients = prng.between(1, 10);
+  work.operations_per_second = prng.between(10, 90);
+  work.keys = one_in(prng, 3) ? prng.between(1, 3) : prng.between(4, 60);
+  work.hot_percent = prng.between(0, 90);
+  work.write_percent = prng.between(20, 80);
+  work.delete_percent = half(prng) ? prng.between(0, 30) : 0;
+  work.multi_percent = half(prng) ? prng.between(0, 20) : 0;
+  work.consistent_percent = prng.between(20, 100);
+  if (one_in(prng, 4)) work.padding_max = prng.between(10, 1'500);
+  return work;
+}
+
+std::string draw_key(Prng& prng, const Workload& work) {
+  const bool hot = prng.chance(work.hot_percent, 100);
+  const std::uint64_t among = hot ? std::min<std::uint64_t>(2, work.keys) : work.keys;
+  return fmt::format("k{}", prng.below(among));
+}
+
+Action draw_operation(Prng& prng, const Workload& work, std::uint64_t number) {
+  const std::string key = draw_key(prng, work);
+  if (!prng.chance(work.write_percent, 100)) {
+    if (prng.chance(work.consistent_percent, 100)) return get(key, Level::consistent);
+    return get(key, half(prng) ? Level::default_ : Level::stale);
+  }
+  if (prng.chance(work.delete_percent, 100)) return del(key);
+  std::string value = fmt::format("v{}", number);
+  if (work.padding_max > 0) value += "-" + std::string(prng.below(work.padding_max + 1), 'x');
+  std::vector<std::pair<std::string, std::string>> pairs = {{key, value}};
+  if (prng.chance(work.multi_percent, 100)) {
+    const std::string second = draw_key(prng, work);
+    if (second != key) pairs.emplace_back(second, fmt::format("v{}-2", number));
+  }
+  return put(std::move(pairs));
+}
+
+void draw_operations(Prng& prng, const Workload& work, Options& options) {
+  const Duration mean = Duration(1s) / static_cast<std::int64_t>(work.operations_per_second);
+  std::uint64_t number = 0;
+  for (Duration t = prng.between(Duration(0), mean * 2); t < options.duration;
+       t += prng.between(Duration(1us), mean * 2)) {
+    const Action action = draw_operation(prng, work, ++number);
+    const int client = static_cast<int>(prng.between(1, work.clients));
+    const Duration time = std::chrono::floor<std::chrono::microseconds>(t);
+    options.schedule.push_back(at(time, action).by(client));
+  }
+}
+
+// --- faults ---
+
+// Draws episodes of one kind of fault after the other into the schedule.
+class Faults {
+ public:
+  Faults(Prng prng, Options& options) : prng_(prng), options_(options) {}
+
+  void draw_all(std::uint64_t intensity_percent) {
+    const auto exists = [&] { return prng_.chance(intensity_percent, 100); };
+    if (exists()) episodes(1s, 8s, [&](Duration t) { crash(t); });
+    if (exists()) episodes(1s, 8s, [&](Duration t) { cut(t); });
+    if (exists()) episodes(2s, 10s, [&](Duration t) { pause_for_a_while(t); });
+    if (exists()) episodes(2s, 10s, [&](Duration t) { slow_disk(t); });
+    if (exists()) episodes(2s, 10s, [&](Duration t) { storm(t); });
+    if (exists()) episodes(2s, 10s, [&](Duration t) { clog_for_a_while(t); });
+    if (exists()) episodes(1s, 10s, [&](Duration t) { add(t, reset(someone(), someone())); });
+    if (exists()) episodes(1s, 8s, [&](Duration t) { administer(t); });
+    if (exists()) episodes(4s, 15s, [&](Duration t) { wipe_and_rejoin(t); });
+    if (exists()) episodes(8s, 20s, [&](Duration t) { rolling_restart(t); });
+    for (std::uint64_t i = 0; i < options_.spares; ++i) {
+      add(time_within(),
+          start(node(static_cast<int>(options_.voters + options_.learners + i + 1))));
+    }
+    std::ranges::stable_sort(options_.schedule, {}, &Action::at);
+  }
+
+ private:
+  template <typename Episode>
+  void episodes(Duration mean_min, Duration mean_max, Episode episode) {
+    const Duration mean = prng_.between(mean_min, mean_max);
+    for (Duration t = prng_.between(Duration(0), mean); t < options_.duration;
+         t += prng_.between(Duration(1ms), mean * 2)) {
+      episode(t);
+    }
+  }
+
+  void add(Duration t, Action action) {
+    const Duration time = std::chrono::floor<std::chrono::microseconds>(t);
+    if (time < options_.duration) options_.schedule.push_back(at(time, std::move(action)));
+  }
+  [[nodiscard]] std::uint64_t nodes() const {
+    return options_.voters + options_.learners + options_.spares;
+  }
+  Duration time_within() { return prng_.between(Duration(0), options_.duration); }
+  Duration length() { return spread(prng_, 10ms, 5s); }
+
+  Who someone() {
+    if (one_in(prng_, 3)) return leader();
+    return node(static_cast<int>(prng_.between(1, nodes())));
+  }
+  // By number, so that it is still the same one when the fault ends.
+  Who someone_fixed() { return node(static_cast<int>(prng_.between(1, nodes()))); }
+
+  void crash(Duration t) {
+    // Now and then everybody at once.
+    if (one_in(prng_, 12)) {
+      for (std::uint64_t i = 1; i <= nodes(); ++i) {
+        add(t, power(node(static_cast<int>(i))));
+        add(t + length(), start(node(static_cast<int>(i))));
+      }
+      return;
+    }
+    const Who who = someone_fixed();
+    const std::uint64_t kind = prng_.below(3);
+    const Duration back = t + length();
+    if (kind == 0) add(t, kill(who));
+    if (kind == 1) add(t, power(who));
+    if (kind == 2) add(t, strike(who, prng_.below(6)));
+    add(back, start(who));
+    // The leader, too, whoever it is: all who may be it are started again.
+    if (one_in(prng_, 2)) {
+      const Duration then = t + length();
+      add(then, half(prng_) ? kill(leader()) : power(leader()));
+      const Duration all_back = then + length();
+      for (std::uint64_t i = 1; i <= nodes(); ++i) {
+        if (i <= options_.voters + options_.learners)
+          add(all_back, start(node(static_cast<int>(i))));
+      }
+    }
+  }
+
+  void cut(Duration t) {
+    const std::uint32_t label = ++labels_;
+    const std::uint64_t kind = prng_.below(8);
+    Action action = ring();
+    if (kind == 0 || kind == 1) action = isolate(someone());
+    if (kind == 2 || kind == 3) action = split(some_group());
+    if (kind == 4) action = mute(someone());
+    if (kind == 5) action = deafen(someone());
+    if (kind == 6) action = bridge(someone());
+    if (one_in(prng_, 8)) action = cut_clients(someone());
+    add(t, action.named(label));
+    const Duration end = t + length();
+    add(end, one_in(prng_, 10) ? heal() : heal(label));
+  }
+
+  std::vector<Who> some_group() {
+    std::vector<int> all;
+    for (std::uint64_t i = 1; i <= nodes(); ++i) all.push_back(static_cast<int>(i));
+    prng_.shuffle(all);
+    const std::uint64_t size = prng_.between(1, std::max<std::uint64_t>(1, all.size() / 2));
+    std::vector<Who> group;
+    for (std::uint64_t i = 0; i < size; ++i) group.push_back(node(all[i]));
+    return group;
+  }
+
+  void pause_for_a_while(Duration t) {
+    const Who who = someone_fixed();
+    add(t, pause(who));
+    add(t + length(), resume(who));
+  }
+
+  void slow_disk(Duration t) {
+    const Who who = someone_fixed();
+    constexpr std::array<std::uint64_t, 4> kFactors = {0, 3, 10, 100};
+    add(t, disk(who, pick(prng_, kFactors)));
+    add(t + length(), disk(who, 1));
+  }
+
+  void storm(Duration t) {
+    const std::uint64_t loss = half(prng_) ? prng_.below(300'000) : 0;
+    const std::uint64_t duplicates = half(prng_) ? prng_.below(300'000) : 0;
+    const std::uint64_t corruption = one_in(prng_, 4) ? prng_.below(50'000) : 0;
+    add(t, weather(loss, duplicates, corruption));
+    add(t + length(), weather(options_.loss_ppm, options_.duplicate_ppm, options_.corrupt_ppm));
+  }
+
+  void clog_for_a_while(Duration t) {
+    const Who from = someone_fixed();
+    const Who to = someone_fixed();
+    add(t, clog(from, to));
+    add(t + length(), half(prng_) ? unclog() : unclog(from, to));
+  }
+
+  void administer(Duration t) {
+    const std::uint64_t administrators = one_in(prng_, 3) ? 2 : 1;
+    for (std::uint64_t i = 0; i < administrators; ++i) {
+      if (half(prng_)) {
+        add(t, transfer(someone()));
+        continue;
+      }
+      // Removed, and some time later a new instance under the same name.
+      const Who who = someone_fixed();
+      add(t, remove(who));
+      const Duration gone = t + length();
+      add(gone, wipe(who));
+      add(gone + length(), start(who));
+    }
+  }
+
+  void wipe_and_rejoin(Duration t) {
+    const Who who = someone_fixed();
+    add(t, wipe(who));
+    add(t + length(), start(who));
+  }
+
+  void rolling_restart(Duration t) {
+    const Duration pause = length();
+    for (std::uint64_t i = 1; i <= nodes(); ++i) {
+      add(t, kill(node(static_cast<int>(i))));
+      add(t + pause / 2, start(node(static_cast<int>(i))));
+      t += pause;
+    }
+  }
+
+  Prng prng_;
+  Options& options_;
+  std::uint32_t labels_ = 0;
+};
+
+}  // namespace
+
+Options draw_options(std::uint64_t seed, const SwarmOverrides& overrides) {
+  Options options;
+  options.seed = seed;
+  options.duration = overrides.duration;
+  Prng shape = stream_of(seed, Draw::shape);
+  draw_nodes(shape, options);
+  if (overrides.voters > 0) options.voters = overrides.voters;
+  draw_network(shape, options);
+  draw_disks(shape, options);
+  draw_times(shape, options);
+  draw_limits(shape, options);
+  Prng work = stream_of(seed, Draw::workload);
+  const Workload workload = draw_workload(work);
+  draw_operations(work, workload, options);
+  Prng faults = stream_of(seed, Draw::faults);
+  constexpr std::array<std::uint64_t, 4> kIntensities = {10, 30, 50, 90};
+  const std::uint64_t intensity = pick(faults, kIntensities);
+  Faults(faults.split(1), options).draw_all(intensity);
+  return options;
+}
+
+Options benchmark_options(std::uint64_t seed, Duration duration) {
+  Options options;
+  options.seed = seed;
+  options.voters = 5;
+  options.duration = duration;
+  options.loss_ppm = 1'000;
+  options.duplicate_ppm = 1'000;
+  options.tail_ppm = 1'000;
+  options.reorder = 1;
+  Prng work = stream_of(seed, Draw::workload);
+  draw_operations(work, Workload{}, options);
+  Faults(stream_of(seed, Draw::faults), options).draw_all(100);
+  return options;
+}
+
+}  // namespace raftkv::sim
