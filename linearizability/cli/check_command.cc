@@ -137,12 +137,10 @@ class Run {
       slot.remarks += fmt::format("  unknown: {}\n", report.reason);
     if (report.verdict != Verdict::not_linearizable || command_.json) return;
     const Case& subject = judged.subject;
-    if (subject.model_is_assumed || !command_.judge.initial) {
-      slot.remarks += fmt::format(
-          "  judged as {}, starting with {}; --model and --initial say otherwise\n",
-          subject.model->name(),
-          subject.initial == kUnsaid ? "its default"
-                                     : subject.reading.history.values().print(subject.initial));
+    if (subject.model_is_assumed || subject.initial == kUnsaid) {
+      slot.remarks +=
+          fmt::format("  judged as {}, starting with {}; --model and --initial say otherwise\n",
+                      subject.model->name(), initial_of(subject));
     }
     const auto& core = report.core.operations;
     slot.remarks += fmt::format("  {} operations contradict each other:\n", core.size());
@@ -154,6 +152,15 @@ class Run {
     }
     if (core.size() > kCoreLinesMax)
       slot.remarks += fmt::format("    and {} more\n", core.size() - kCoreLinesMax);
+  }
+
+  static std::string initial_of(const Case& subject) {
+    if (subject.initial != kUnsaid) return subject.reading.history.values().print(subject.initial);
+    const std::string_view model = subject.model->name();
+    return model == "append-kv" ? "\"\""
+           : model == "mutex"   ? "free"
+           : model == "set"     ? "empty"
+                                : "nil";
   }
 
   void write_page(const Judged& judged, Slot& slot) const {

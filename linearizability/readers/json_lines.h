@@ -29,6 +29,8 @@ class JsonLinesReader {
   // The whole text to its end, or the first error ("line N: …").
   [[nodiscard]] Status read(std::string_view text);
   [[nodiscard]] const Vocabulary& vocabulary() const { return vocabulary_; }
+  // As the header names it; empty if none does.
+  [[nodiscard]] const std::string& model() const { return model_; }
   // Puts the operations in order of time. Errors: a process with two operations at once.
   [[nodiscard]] Result<Reading> finish();
 

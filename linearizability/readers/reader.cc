@@ -39,28 +39,37 @@ std::optional<Format> recognize(std::string_view text) {
                                                                  : Format::edn_lines;
 }
 
+// Whether a read answers with all elements of a set: as the model says, or else the other
+// functions.
+bool is_of_sets(std::string_view model, const Vocabulary& words) {
+  return model.empty() ? words.speaks_of_sets() && words.used(Verb::read) : model == "set";
+}
+
 // Reads a history of events; again, if it turns out late that its reads are those of a set.
-Result<Reading> read_events(std::string_view text, Format format, Dialect dialect,
-                            const KeepGoing& keep_going) {
-  EventReader reader(dialect, keep_going);
-  const Status status =
-      format == Format::jepsen_log ? read_jepsen_log(text, reader) : read_edn(text, reader);
+Result<Reading> read_events(std::string_view text, Format format, const ReadOptions& options,
+                            bool reads_are_of_sets) {
+  const bool is_log = format == Format::jepsen_log;
+  EventReader reader({.failed_cas_happened = is_log,
+                      .nil_is_value = is_log || options.nil_is_value,
+                      .independent = options.independent,
+                      .reads_are_of_sets = reads_are_of_sets},
+                     options.keep_going);
+  const Status status = is_log ? read_jepsen_log(text, reader) : read_edn(text, reader);
   if (!status) return failure(status);
-  if (!dialect.reads_are_of_sets && reader.vocabulary().speaks_of_sets() &&
-      reader.vocabulary().used(Verb::read)) {
-    dialect.reads_are_of_sets = true;
-    return read_events(text, format, dialect, keep_going);
+  if (!reads_are_of_sets && is_of_sets(options.model, reader.vocabulary())) {
+    return read_events(text, format, options, true);
   }
   return reader.finish();
 }
 
-Result<Reading> read_json(std::string_view text, bool reads_are_of_sets,
-                          const KeepGoing& keep_going) {
-  JsonLinesReader reader(reads_are_of_sets, keep_going);
+Result<Reading> read_json(std::string_view text, const ReadOptions& options,
+                          bool reads_are_of_sets) {
+  JsonLinesReader reader(reads_are_of_sets, options.keep_going);
   if (const Status status = reader.read(text); !status) return failure(status);
-  const Vocabulary& words = reader.vocabulary();
-  if (!reads_are_of_sets && words.speaks_of_sets() && words.used(Verb::read))
-    return read_json(text, true, keep_going);
+  const std::string_view model = options.model.empty() ? reader.model() : options.model;
+  if (!reads_are_of_sets && is_of_sets(model, reader.vocabulary())) {
+    return read_json(text, options, true);
+  }
   return reader.finish();
 }
 
@@ -167,15 +176,8 @@ Result<Reading> read_history(std::string_view text, const ReadOptions& options) 
     format = *recognized;
   }
   const bool sets = options.model == "set";
-  const bool is_log = format == Format::jepsen_log;
-  auto reading = format == Format::json_lines
-                     ? read_json(text, sets, options.keep_going)
-                     : read_events(text, format,
-                                   {.failed_cas_happened = is_log,
-                                    .nil_is_value = is_log || options.nil_is_value,
-                                    .independent = options.independent,
-                                    .reads_are_of_sets = sets},
-                                   options.keep_going);
+  auto reading = format == Format::json_lines ? read_json(text, options, sets)
+                                              : read_events(text, format, options, sets);
   if (reading) reading->format = format;
   return reading;
 }

@@ -39,8 +39,8 @@ struct ReadOptions {
   // What an ok read of nil says in EDN: that there was no value, or (the default, as Knossos has
   // it) nothing.
   bool nil_is_value = false;
-  // The model that will judge, if it is known: "set" makes reads answer with all elements. Empty:
-  // by the content.
+  // The model that will judge, if it is known: reads of a "set" answer with all elements. Empty: as
+  // the history names it, or else as its functions suggest.
   std::string_view model = {};
   KeepGoing keep_going = {};  // false: ErrorCode::exhausted
 };

@@ -316,7 +316,7 @@ std::string Writer::core_text() const {
   if (explanation_ && !explanation_->possibilities.empty()) {
     const OperationId failing = explanation_->failing;
     text += fmt::format(
-        " When \"{}\" of process {} returned{}, it must have taken effect. But whatever the order "
+        " When “{}” of process {} returned{}, it must have taken effect. But whatever the order "
         "of the operations before "
         "it, they lead to {}, and no operation that was under way then can lead on to this answer.",
         label_of(history_, failing), history_[failing].process,

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <boost/json.hpp>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -178,6 +179,18 @@ TEST(Check, HtmlOfSeveralFilesIsAFolder) {
   std::ranges::replace(name, '/', '_');
   EXPECT_THAT(read_file(folder.path("pages/" + name)), HasSubstr("not-linearizable"));
   EXPECT_NE(lincheck({"--html", folder.path("no/such/folder.html"), good}).code, 0);
+}
+
+TEST(Check, TheExampleOfTheDocumentIsWhatHappens) {
+  const std::string text = read_file(RAFTKV_SOURCE_DIR "/docs/linearizability.md");
+  const std::size_t first = text.find("```json\n") + 8;
+  const Outcome outcome = lincheck({"-"}, text.substr(first, text.find("```", first) - first));
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.out, HasSubstr("not-linearizable ops=7"));
+  std::string line;
+  for (std::istringstream lines(outcome.err); std::getline(lines, line);) {
+    EXPECT_THAT(text, HasSubstr("\n    " + line + "\n"));
+  }
 }
 
 TEST(Check, IndependentKeysAreJudgedAlone) {

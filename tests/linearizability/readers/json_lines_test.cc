@@ -47,6 +47,17 @@ TEST(JsonLines, ReadsSetsEvenWhenTheFirstWordDoesNotTell) {
                   "0 read-all: info", "1 contains 5: ok false"));
 }
 
+TEST(JsonLines, ANamedModelSaysWhetherReadsAreOfSets) {
+  const std::string operations = R"({"process":0,"invoke":3,"return":4,"f":"add","value":5}
+{"process":0,"invoke":5,"return":6,"f":"read","result":5}
+)";
+  EXPECT_THAT(lines_of("{\"history\":1,\"model\":\"counter\"}\n" + operations),
+              ElementsAre("0 add 5: ok", "0 read: ok 5"));
+  EXPECT_THAT(refusal_of("{\"history\":1,\"model\":\"set\"}\n" + operations),
+              StartsWith("line 3: "));
+  EXPECT_THAT(refusal_of(operations), StartsWith("line 2: a set's read answers with an array"));
+}
+
 TEST(JsonLines, AReadThatSaysNothingIsNoReadOfNothing) {
   const auto said = read_history(R"({"process":0,"invoke":1,"return":2,"f":"read","result":null})");
   const auto unsaid = read_history(R"({"process":0,"invoke":1,"return":2,"f":"read"})");
