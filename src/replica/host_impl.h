@@ -26,6 +26,20 @@
 
 namespace raftkv::replica {
 
+// How far a clean stop has come.
+struct Stop {
+  enum class Phase {
+    handing_over,  // leadership goes to another node
+    draining,      // requests that are open find their outcome
+    closing,       // takes no further part; the last words go to disk
+    done,
+  };
+  Phase phase = Phase::handing_over;
+  bool led = false;  // when it was asked to stop
+  Time deadline{};
+  std::move_only_function<void()> done;
+};
+
 class Host::Impl {
  public:
   Impl(HostOptions options, const raft::Identity& identity, raft::Recovered recovered,
@@ -54,18 +68,6 @@ class Host::Impl {
   struct OutgoingAnswer {
     Origin origin;
     Reply reply;
-  };
-  struct Stop {
-    enum class Phase {
-      handing_over,  // leadership goes to another node
-      draining,      // requests that are open find their outcome
-      closing,       // takes no further part; the last words go to disk
-      done,
-    };
-    Phase phase = Phase::handing_over;
-    bool led = false;  // when it was asked to stop
-    Time deadline{};
-    std::move_only_function<void()> done;
   };
 
   // --- host.cc ---

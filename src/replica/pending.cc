@@ -1,6 +1,8 @@
 #include "src/replica/pending.h"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "src/base/check.h"
 
@@ -24,11 +26,13 @@ void PendingProposals::add(const raft::Proposed& place, Handle handle) {
 }
 
 void PendingProposals::leadership_lost(Time give_up) {
-  const std::size_t others_before = others_.size();
-  for (; !in_order_.empty(); in_order_.pop_front()) others_.push_back(in_order_.front());
-  std::inplace_merge(
-      others_.begin(), others_.begin() + static_cast<std::ptrdiff_t>(others_before), others_.end(),
-      [](const Pending& a, const Pending& b) { return a.place.index < b.place.index; });
+  const auto index_of = [](const Pending& pending) { return pending.place.index; };
+  std::vector<Pending> lost;
+  for (; !in_order_.empty(); in_order_.pop_front()) lost.push_back(in_order_.front());
+  std::vector<Pending> merged;
+  merged.reserve(others_.size() + lost.size());
+  std::ranges::merge(others_, lost, std::back_inserter(merged), {}, index_of, index_of);
+  others_ = std::move(merged);
   for (Pending& other : others_) {
     if (other.give_up == kNever) other.give_up = give_up;
   }
