@@ -60,6 +60,18 @@ Result<raft::InstanceId> decode_instance(std::string_view bytes) {
   return instance;
 }
 
+Status check(const NodeNames& names) {
+  for (const std::string* text : {&names.name, &names.http_address, &names.raft_address}) {
+    if (text->empty() || text->size() > raft::kMemberTextMax) {
+      return failure(
+          ErrorCode::invalid,
+          fmt::format("the node's name and addresses must have 1 to {} bytes, '{}' has {}",
+                      raft::kMemberTextMax, text->substr(0, 40), text->size()));
+    }
+  }
+  return {};
+}
+
 // Makes the directory and what is missing above it.
 leveldb::Status make_directories(FailStopEnv& env, const std::string& path) {
   if (env.FileExists(path)) return leveldb::Status::OK();
@@ -164,6 +176,7 @@ Status DataDirectory::create_cluster(raft::ClusterId cluster, raft::InstanceId i
                                      const NodeNames& names) {
   CHECK(cluster);
   CHECK(instance);
+  if (Status legal = check(names); !legal) return legal;
   if (Status free = refuse_node(); !free) return free;
   if (stage_ == Stage::joining) {
     return failure(ErrorCode::invalid,
@@ -215,6 +228,7 @@ Status DataDirectory::finish_join(raft::ClusterId cluster, raft::MemberId member
   CHECK(stage_ == Stage::joining);
   CHECK(cluster);
   CHECK(member);
+  if (Status legal = check(names); !legal) return legal;
   const auto instance = begin_join(raft::InstanceId(1));  // gives the one that was made
   if (!instance) return failure(instance);
   Promise promise;

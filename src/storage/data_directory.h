@@ -72,7 +72,8 @@ class DataDirectory {
   // not 0), or the one that an earlier call made: it stays the same over retries and crashes.
   // Errors: invalid (a node), corrupt, fatal.
   [[nodiscard]] Result<raft::InstanceId> begin_join(raft::InstanceId fresh);
-  // The join was answered: makes the node. Its log is empty. Errors: fatal. Stage: joining.
+  // The join was answered: makes the node. Its log is empty. Stage: joining. Errors: invalid (no
+  // legal names), fatal.
   [[nodiscard]] Status finish_join(raft::ClusterId cluster, raft::MemberId member,
                                    const NodeNames& names);
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <utility>
@@ -25,8 +26,8 @@ struct Slot {
   Promise promise;
 };
 
-std::string slot_name(const std::string& directory, std::uint64_t generation) {
-  return fmt::format("{}/promise.{}", directory, generation % 2);
+std::string file_name(const std::string& directory, int number) {
+  return fmt::format("{}/promise.{}", directory, number);
 }
 
 void encode(const Slot& slot, std::string& out) {
@@ -34,7 +35,7 @@ void encode(const Slot& slot, std::string& out) {
   out.clear();
   ByteWriter writer(out);
   writer.u64(0);
-  writer.u32(0);
+  writer.u32(kPromiseSlotSize);
   writer.u8(kPromiseVersion);
   writer.u8(promise.lost ? kLostFlag : 0);
   writer.u16(0);
@@ -51,10 +52,10 @@ void encode(const Slot& slot, std::string& out) {
   CHECK(out.size() == kTextsAt);
   for (const std::string* text : {&promise.state_directory, &promise.names.name,
                                   &promise.names.http_address, &promise.names.raft_address}) {
-    CHECK(text->size() <= kPromiseTextMax);
     writer.sized(*text);
   }
-  put_u32(&out[kSizeAt], static_cast<std::uint32_t>(out.size()));
+  CHECK(out.size() <= kPromiseSlotSize);
+  out.resize(kPromiseSlotSize, '\0');
   put_u64(out.data(), checksum64(std::string_view(out).substr(kChecksumSize)));
 }
 
@@ -84,13 +85,17 @@ Result<Slot> decode_fields(std::string_view bytes) {
                             &promise.names.http_address, &promise.names.raft_address}) {
     *text = reader.sized();
   }
-  if (!reader.done() || flags > kLostFlag || zero != 0) return corrupt("its fields do not hold");
+  const std::string_view rest = reader.raw(reader.left());
+  const bool holds = reader.ok() && flags <= kLostFlag && zero == 0 && slot.generation > 0 &&
+                     rest.find_first_not_of('\0') == std::string_view::npos;
+  if (!holds) return corrupt("its fields do not hold");
   return slot;
 }
 
 Result<Slot> decode(std::string_view bytes) {
-  if (bytes.size() <= kVersionAt) return corrupt("a slot is too short");
-  if (get_u32(&bytes[kSizeAt]) != bytes.size()) return corrupt("a slot is not whole");
+  if (bytes.size() != kPromiseSlotSize || get_u32(&bytes[kSizeAt]) != kPromiseSlotSize) {
+    return corrupt("a slot is not whole");
+  }
   if (get_u64(bytes.data()) != checksum64(bytes.substr(kChecksumSize))) {
     return corrupt("a slot has a bad checksum");
   }
@@ -101,32 +106,56 @@ Result<Slot> decode(std::string_view bytes) {
   return decode_fields(bytes);
 }
 
+// What one of the files holds.
+struct Contents {
+  std::optional<Slot> newest;
+  std::uint64_t first_generation = 0;  // that the first slot has, whole or not
+  bool torn = false;                   // something not whole stands behind the newest
+};
+
+Result<Contents> decode_slots(std::string_view bytes) {
+  Contents contents;
+  contents.torn = bytes.empty();  // begun, and nothing written
+  for (std::uint64_t i = 0; !bytes.empty(); ++i) {
+    auto slot = decode(bytes.substr(0, kPromiseSlotSize));
+    bytes.remove_prefix(std::min(bytes.size(), kPromiseSlotSize));
+    contents.torn = !slot;
+    if (!slot) {
+      if (slot.error().code != ErrorCode::corrupt) return failure(slot);
+      continue;
+    }
+    const bool in_order =
+        contents.newest ? slot->generation == contents.first_generation + i : slot->generation > i;
+    if (!in_order) return corrupt("its slots contradict each other");
+    contents.first_generation = slot->generation - i;
+    contents.newest = std::move(*slot);
+  }
+  return contents;
+}
+
 // Nullopt: there is no such file.
-Result<std::optional<Slot>> read_slot(leveldb::Env& env, const std::string& directory,
-                                      std::uint64_t number) {
-  const std::string name = slot_name(directory, number);
+Result<std::optional<Contents>> read_file(leveldb::Env& env, const std::string& name) {
   if (!env.FileExists(name)) return std::nullopt;
   std::string bytes;
   if (const auto status = leveldb::ReadFileToString(&env, name, &bytes); !status.ok()) {
     return failure_of(status, "promise file: cannot read");
   }
-  auto slot = decode(bytes);
-  if (!slot) return failure(slot);
-  if (slot->generation % 2 != number) return corrupt("a slot is in the wrong place");
-  return std::move(*slot);
+  auto contents = decode_slots(bytes);
+  if (!contents) return failure(contents);
+  return std::move(*contents);
 }
 
 }  // namespace
 
 bool PromiseFile::exists(leveldb::Env& env, const std::string& directory) {
-  return env.FileExists(slot_name(directory, 0)) || env.FileExists(slot_name(directory, 1));
+  return env.FileExists(file_name(directory, 0)) || env.FileExists(file_name(directory, 1));
 }
 
 Status PromiseFile::create(FailStopEnv& env, const std::string& directory, const Promise& promise) {
   CHECK(!exists(env, directory));
   std::string bytes;
   encode({.generation = 1, .promise = promise}, bytes);
-  const std::string name = slot_name(directory, 1);
+  const std::string name = file_name(directory, 0);
   const std::string unfinished = name + ".tmp";
   if (Status written = write_synced(env, unfinished, bytes); !written) return written;
   if (const auto status = env.RenameFile(unfinished, name); !status.ok()) {
@@ -137,37 +166,51 @@ Status PromiseFile::create(FailStopEnv& env, const std::string& directory, const
 
 Result<PromiseFile> PromiseFile::open(FailStopEnv& env, std::string directory) {
   if (!exists(env, directory)) return failure(ErrorCode::not_found, "promise file: there is none");
-  std::array<Result<std::optional<Slot>>, 2> slots = {read_slot(env, directory, 0),
-                                                      read_slot(env, directory, 1)};
-  const Slot* newest = nullptr;
-  for (const auto& slot : slots) {
-    if (!slot) {
-      if (slot.error().code != ErrorCode::corrupt) return failure(slot);
-    } else if (*slot && (newest == nullptr || (*slot)->generation > newest->generation)) {
-      newest = &**slot;
-    }
+  std::array<std::optional<Contents>, 2> files;
+  for (int number = 0; number < 2; ++number) {
+    auto contents = read_file(env, file_name(directory, number));
+    if (!contents) return failure(contents);
+    files[number] = std::move(*contents);
   }
-  if (newest == nullptr) return corrupt("no slot is whole");
-  const auto& other = slots[(newest->generation + 1) % 2];
-  const bool other_is_whole = other && *other;
-  if (other_is_whole && (*other)->generation + 1 != newest->generation) {
+  const auto generation = [&](int number) {
+    return files[number] && files[number]->newest ? files[number]->newest->generation : 0;
+  };
+  const int newer = generation(1) > generation(0) ? 1 : 0;
+  if (generation(newer) == 0) return corrupt("no slot is whole");
+  const auto& other = files[1 - newer];
+  if (generation(1 - newer) >= files[newer]->first_generation) {
     return corrupt("its slots contradict each other");
   }
   PromiseFile file(env, std::move(directory));
-  file.generation_ = newest->generation;
-  file.promise_ = newest->promise;
-  file.other_slot_was_bad_ = !other || (newest->generation > 1 && !*other);
+  file.number_ = newer;
+  file.generation_ = generation(newer);
+  file.promise_ = files[newer]->newest->promise;
+  // A file without any whole slot was begun behind the newest.
+  file.was_torn_ = files[newer]->torn || (other && !other->newest);
   return file;
 }
 
 Status PromiseFile::save(const Promise& promise) {
-  encode({.generation = generation_ + 1, .promise = promise}, buffer_);
-  if (Status written = write_synced(*env_, slot_name(directory_, generation_ + 1), buffer_);
-      !written) {
-    return written;
+  if (file_ == nullptr || slots_ == kPromiseSlotsMax) {
+    if (Status begun = begin_other_file(); !begun) return begun;
   }
+  encode({.generation = generation_ + 1, .promise = promise}, buffer_);
+  auto status = file_->Append(buffer_);
+  if (status.ok()) status = file_->Sync();
+  if (!status.ok()) return failure(ErrorCode::fatal, "promise file: " + status.ToString());
+  ++slots_;
   ++generation_;
   promise_ = promise;
+  return {};
+}
+
+Status PromiseFile::begin_other_file() {
+  leveldb::WritableFile* opened = nullptr;
+  const auto status = env_->NewWritableFile(file_name(directory_, 1 - number_), &opened);
+  if (!status.ok()) return failure(ErrorCode::fatal, "promise file: " + status.ToString());
+  file_.reset(opened);
+  number_ = 1 - number_;
+  slots_ = 0;
   return {};
 }
 

@@ -1,22 +1,29 @@
 // The promise file: who this node is, and what it has told others and must not forget.
 //
-// It is two slots, the files promise.0 and promise.1. Each save writes the slot that does not hold
-// the newest promise, and syncs it; so a crash at any moment leaves one that is whole. Layout of a
-// slot (little-endian):
+// It is two files, promise.0 and promise.1, each a sequence of slots; the newest whole slot of both
+// holds. A save appends a slot and syncs. When a file is full, and at each start, the other one is
+// begun anew; it holds nothing that counts then. So no save can harm the slot before it, and a save
+// costs what an append costs (rewriting a small file in place of it costs two to three times as
+// much). Layout of a slot (little-endian):
 //    0  u64  checksum, XXH3-64 of all bytes behind it
-//    8  u32  size of the slot
+//    8  u32  size of the slot (1024)
 //   12  u8   version (1)
 //   13  u8   flags: 1 the promise is lost
 //   14  u16  zero
-//   16  u64  generation: 1 at creation, one more a save; in the file promise.(generation mod 2)
+//   16  u64  generation: 1 at creation, one more a save
 //   24  u64  cluster        32 u64 member      40 u64 instance     48 u64 incarnation
 //   56  u64  current term   64 u64 voted for
 //   72  u64  through: log index    80 u64 its term    88 u64 LevelDB's sequence in the log's WAL
 //   96       state directory, node's name, HTTP address, Raft address: each u32 size, bytes
+//   ..       zero
 #pragma once
 
+#include <leveldb/env.h>
+
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "src/base/result.h"
 #include "src/raft/types.h"
@@ -25,7 +32,8 @@
 namespace raftkv::storage {
 
 inline constexpr std::uint8_t kPromiseVersion = 1;
-inline constexpr std::size_t kPromiseTextMax = 1024;  // bytes of each text in a slot
+inline constexpr std::size_t kPromiseSlotSize = 1024;
+inline constexpr std::size_t kPromiseSlotsMax = 256;  // in one file
 
 // The log as it is known to be synced.
 struct Through {
@@ -35,7 +43,8 @@ struct Through {
   bool operator==(const Through&) const = default;
 };
 
-// What the operator called the node when its directory was made.
+// What the operator called the node when its directory was made. Each at most raft::kMemberTextMax
+// bytes.
 struct NodeNames {
   std::string name;          // --id
   std::string http_address;  // as advertised
@@ -67,20 +76,24 @@ class PromiseFile {
   [[nodiscard]] const Promise& get() const { return promise_; }
   // Durable when it returns. Error: fatal.
   [[nodiscard]] Status save(const Promise& promise);
-  // At open, the slot that is not in use was missing or not whole although it had been written: a
-  // save that a crash cut short (it was never reported), or damage at rest.
-  [[nodiscard]] bool other_slot_was_bad() const { return other_slot_was_bad_; }
+  // At open, something that is not whole stood behind the newest slot: a save that a crash cut
+  // short (it was never reported), or damage at rest.
+  [[nodiscard]] bool was_torn() const { return was_torn_; }
 
  private:
   PromiseFile(FailStopEnv& env, std::string directory)
       : env_(&env), directory_(std::move(directory)) {}
+  [[nodiscard]] Status begin_other_file();
 
   FailStopEnv* env_;
   std::string directory_;
+  int number_ = 0;  // of the file with the newest slot
   std::uint64_t generation_ = 0;
   Promise promise_;
-  bool other_slot_was_bad_ = false;
-  std::string buffer_;  // kept for its memory
+  bool was_torn_ = false;
+  std::unique_ptr<leveldb::WritableFile> file_;  // none before the first save of this run
+  std::size_t slots_ = 0;                        // in it
+  std::string buffer_;                           // kept for its memory
 };
 
 }  // namespace raftkv::storage

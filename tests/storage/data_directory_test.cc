@@ -392,6 +392,22 @@ TEST(DataDirectoryRefuses, ToMakeAClusterOfOneThatMayBeAMemberElsewhere) {
                   ErrorCode::invalid, "serve --join");
 }
 
+TEST(DataDirectoryRefuses, NamesOfNoLegalSize) {
+  TestDisk disk;
+  const auto directory = take(disk);
+  for (const std::string& name : {std::string(), std::string(257, 'n')}) {
+    NodeNames names = kNames;
+    names.name = name;
+    EXPECT_EQ(directory->create_cluster(kCluster, kInstance, names).error().code,
+              ErrorCode::invalid);
+  }
+  const NodeNames longest{.name = std::string(256, 'n'),
+                          .http_address = std::string(256, 'h'),
+                          .raft_address = std::string(256, 'r')};
+  ASSERT_TRUE(directory->create_cluster(kCluster, kInstance, longest));
+  EXPECT_EQ(directory->open()->names, longest);
+}
+
 TEST(DataDirectoryRefuses, OneWithoutItsDatabases) {
   for (const std::string part : {"log", "state-1"}) {
     const auto disk = used_node();
@@ -413,7 +429,7 @@ TEST(DataDirectoryRefuses, OneOfANewerVersion) {
   const auto disk = used_node();
   for (const std::string& path : disk->files()) {
     if (path.find("promise") == std::string::npos) continue;
-    std::string slot = disk->contents(path);
+    std::string slot = disk->contents(path).substr(0, kPromiseSlotSize);
     slot[12] = 2;
     put_u64(slot.data(), checksum64(std::string_view(slot).substr(8)));
     disk->set_contents(path, slot);

@@ -58,11 +58,11 @@ TEST_F(PromiseFileTest, IsNotFoundBeforeItIsCreated) {
 TEST_F(PromiseFileTest, ReadsBackWhatWasCreatedAndSaved) {
   create(1);
   EXPECT_EQ(open()->get(), sample(1));
-  EXPECT_FALSE(open()->other_slot_was_bad());
+  EXPECT_FALSE(open()->was_torn());
   for (std::uint64_t term = 2; term < 7; ++term) {
     save(term);
     EXPECT_EQ(open()->get(), sample(term));
-    EXPECT_FALSE(open()->other_slot_was_bad());
+    EXPECT_FALSE(open()->was_torn());
   }
 }
 
@@ -115,83 +115,158 @@ TEST_F(PromiseFileTest, ALossOfPowerDuringCreationLeavesNoneOrAWholeOne) {
   EXPECT_GE(images, 5);
 }
 
-TEST_F(PromiseFileTest, AnyChangedByteOfTheNewestSlotLeavesTheOther) {
+TEST_F(PromiseFileTest, AnyChangedByteOfTheNewestSlotLeavesTheOneBefore) {
   create(1);
   save(2);
   save(3);
-  const std::string newest = disk_.contents("/d/promise.1");
+  const std::string newest = disk_.contents("/d/promise.0");
   for (std::size_t at = 0; at < newest.size(); ++at) {
     std::string changed = newest;
     changed[at] = static_cast<char>(changed[at] ^ 0x40);
-    disk_.set_contents("/d/promise.1", changed);
+    disk_.set_contents("/d/promise.0", changed);
     const auto file = open();
     ASSERT_TRUE(file) << at;
     EXPECT_EQ(file->get(), sample(2)) << at;
-    EXPECT_TRUE(file->other_slot_was_bad()) << at;
+    EXPECT_TRUE(file->was_torn()) << at;
   }
 }
 
-TEST_F(PromiseFileTest, AnyTruncationOfTheNewestSlotLeavesTheOther) {
+TEST_F(PromiseFileTest, AnyTruncationOfTheNewestSlotLeavesTheOneBefore) {
   create(1);
   save(2);
-  const std::string newest = disk_.contents("/d/promise.0");
+  const std::string newest = disk_.contents("/d/promise.1");
   for (std::size_t size = 0; size < newest.size(); ++size) {
-    disk_.set_contents("/d/promise.0", newest.substr(0, size));
+    disk_.set_contents("/d/promise.1", newest.substr(0, size));
     const auto file = open();
     ASSERT_TRUE(file) << size;
     EXPECT_EQ(file->get(), sample(1)) << size;
-    EXPECT_TRUE(file->other_slot_was_bad()) << size;
+    EXPECT_TRUE(file->was_torn()) << size;
   }
+}
+
+// All of one run: the slots stand one behind the other.
+class PromiseRunTest : public PromiseFileTest {
+ protected:
+  // Saves the terms 2 to `last` in one run.
+  void run(std::uint64_t last) {
+    create(1);
+    auto file = open();
+    ASSERT_TRUE(file);
+    for (std::uint64_t term = 2; term <= last; ++term) {
+      ASSERT_TRUE(file->save(sample(term)));
+      ASSERT_EQ(file->get(), sample(term));
+    }
+  }
+  std::string slots() { return disk_.contents("/d/promise.1"); }
+};
+
+TEST_F(PromiseRunTest, TheLastSlotHolds) {
+  run(9);
+  EXPECT_EQ(slots().size(), 8 * kPromiseSlotSize);
+  EXPECT_EQ(open()->get(), sample(9));
+  EXPECT_FALSE(open()->was_torn());
+  save(10);  // a new run begins the other file
+  EXPECT_EQ(disk_.contents("/d/promise.0").size(), kPromiseSlotSize);
+  EXPECT_EQ(open()->get(), sample(10));
+}
+
+TEST_F(PromiseRunTest, AFullFileIsFollowedByTheOther) {
+  const std::uint64_t last = 2 * kPromiseSlotsMax + 10;
+  run(last);
+  EXPECT_EQ(open()->get(), sample(last));
+  EXPECT_EQ(disk_.contents("/d/promise.0").size(), kPromiseSlotsMax * kPromiseSlotSize);
+  EXPECT_LT(slots().size(), kPromiseSlotsMax * kPromiseSlotSize);
+}
+
+TEST_F(PromiseRunTest, ATornEndLeavesTheSlotBefore) {
+  run(5);
+  const std::string whole = slots();
+  for (std::size_t cut = 1; cut < kPromiseSlotSize; cut += 7) {
+    disk_.set_contents("/d/promise.1", whole.substr(0, whole.size() - cut));
+    EXPECT_EQ(open()->get(), sample(4));
+    EXPECT_TRUE(open()->was_torn());
+  }
+}
+
+TEST_F(PromiseRunTest, DamageInTheMiddleHarmsNothing) {
+  run(5);
+  std::string damaged = slots();
+  damaged[kPromiseSlotSize + 100] = 'x';
+  disk_.set_contents("/d/promise.1", damaged);
+  EXPECT_EQ(open()->get(), sample(5));
+  EXPECT_FALSE(open()->was_torn());
+}
+
+TEST_F(PromiseRunTest, ALossOfPowerAtAnyMomentLeavesTheLastSavedOrTheNext) {
+  create(1);
+  auto file = open();
+  std::uint64_t saved = 1;
+  int images = 0;
+  disk_.on_operation([&] {
+    ++images;
+    for (const bool power : {false, true}) {
+      const auto promise = read(power ? *disk_.after_power_loss() : *disk_.after_kill());
+      ASSERT_TRUE(promise);
+      EXPECT_TRUE(*promise == sample(saved) || *promise == sample(saved + 1)) << saved;
+    }
+  });
+  for (std::uint64_t term = 2; term < kPromiseSlotsMax + 5; ++term) {
+    ASSERT_TRUE(file->save(sample(term)));
+    saved = term;
+  }
+  EXPECT_GT(images, 3 * static_cast<int>(kPromiseSlotsMax));
 }
 
 TEST_F(PromiseFileTest, ASlotThatWasTornIsWrittenAnew) {
   create(1);
   save(2);
-  disk_.set_contents("/d/promise.0", "torn");
+  disk_.set_contents("/d/promise.1", "torn");
   save(3);
   EXPECT_EQ(open()->get(), sample(3));
-  EXPECT_FALSE(open()->other_slot_was_bad());
+  EXPECT_FALSE(open()->was_torn());
 }
 
 TEST_F(PromiseFileTest, IsRefusedWhenNoSlotIsWhole) {
   create(1);
   save(2);
-  disk_.set_contents("/d/promise.0", "");
   disk_.set_contents("/d/promise.1", "");
+  disk_.set_contents("/d/promise.0", "");
   EXPECT_EQ(open().error().code, ErrorCode::corrupt);
 }
 
 TEST_F(PromiseFileTest, IsRefusedWhenTheSlotsContradictEachOther) {
   create(1);
-  const std::string first = disk_.contents("/d/promise.1");
   save(2);
-  save(3);
-  save(4);
-  disk_.set_contents("/d/promise.1", first);  // 1 beside 4
+  const std::string second = disk_.contents("/d/promise.1");
+  disk_.set_contents("/d/promise.0", second);  // the same generation twice
+  EXPECT_EQ(open().error().code, ErrorCode::corrupt);
+  disk_.set_contents("/d/promise.0", "");
+  disk_.set_contents("/d/promise.1", second + second);
   EXPECT_EQ(open().error().code, ErrorCode::corrupt);
 }
 
 TEST_F(PromiseFileTest, IsRefusedWhenItIsOfANewerVersion) {
   create(1);
   save(2);
-  std::string newest = disk_.contents("/d/promise.0");
+  std::string newest = disk_.contents("/d/promise.1");
   newest[12] = 2;
   put_u64(newest.data(), checksum64(std::string_view(newest).substr(8)));
-  disk_.set_contents("/d/promise.0", newest);
+  disk_.set_contents("/d/promise.1", newest);
   EXPECT_EQ(open().error().code, ErrorCode::unsupported);
 }
 
 TEST_F(PromiseFileTest, HasTheDocumentedBytes) {
   create(15);
-  const std::string slot = disk_.contents("/d/promise.1");
+  const std::string slot = disk_.contents("/d/promise.0");
+  EXPECT_EQ(slot.size(), 1024u);
   ByteReader reader(slot);
   EXPECT_EQ(reader.u64(), checksum64(std::string_view(slot).substr(8)));
-  EXPECT_EQ(reader.u32(), slot.size());
+  EXPECT_EQ(reader.u32(), 1024u);
   EXPECT_EQ(reader.u32(), 1u);  // version, no flags, zero
   EXPECT_EQ(reader.u64(), 1u);  // generation
   for (std::uint64_t field = 11; field <= 19; ++field) EXPECT_EQ(reader.u64(), field);
   for (const char* text : {"state-1", "node01", "h:1", "h:2"}) EXPECT_EQ(reader.sized(), text);
-  EXPECT_TRUE(reader.done());
+  EXPECT_EQ(reader.raw(reader.left()).find_first_not_of('\0'), std::string_view::npos);
 }
 
 TEST_F(PromiseFileTest, EveryFailureOfTheDiskIsFatalAndIsNotTriedAgain) {
