@@ -14,24 +14,36 @@ Position moment(Position event) {
   return event == kOpen ? kOpen : event + 1;
 }
 
-// Sorts zones by a moment of each, stable, in one pass over the moments.
-class Buckets {
+// Zones sorted by a moment of each: in one pass over the moments where the zones are many, else by
+// comparing.
+class Sorter {
  public:
-  Buckets(std::size_t zones, Position moments) : first_(moments + 1, kNone), next_(zones, kNone) {}
-  // Of zones with the same moment the one added last comes first.
+  Sorter(std::size_t zones, Position moments)
+      : dense_(zones > moments / 16),
+        first_(dense_ ? moments + 1 : 0, kNone),
+        next_(dense_ ? zones : 0, kNone) {}
   void add(std::uint32_t zone, Position at) {
+    if (!dense_) {
+      sparse_.emplace_back(at, zone);
+      return;
+    }
     next_[zone] = first_[at];
     first_[at] = zone;
   }
+  // Among zones with the same moment the order means nothing.
   template <typename Visit>
-  void visit(Visit visit_zone) const {
+  void visit(Visit visit_zone) {
+    std::sort(sparse_.begin(), sparse_.end());
+    for (const auto& [at, zone] : sparse_) visit_zone(zone);
     for (const std::uint32_t first : first_) {
       for (std::uint32_t zone = first; zone != kNone; zone = next_[zone]) visit_zone(zone);
     }
   }
 
  private:
+  const bool dense_;
   std::vector<std::uint32_t> first_, next_;
+  std::vector<std::pair<Position, std::uint32_t>> sparse_;
 };
 
 }  // namespace
@@ -39,7 +51,7 @@ class Buckets {
 Placement place_zones(std::span<const Zone> zones, Position moments) {
   Placement out;
   // The forward zones in order of their beginnings; no two may overlap.
-  Buckets forward(zones.size(), moments);
+  Sorter forward(zones.size(), moments);
   for (std::uint32_t z = 0; z < zones.size(); ++z) {
     if (zones[z].forward()) forward.add(z, zones[z].first_return);
   }
@@ -54,7 +66,7 @@ Placement place_zones(std::span<const Zone> zones, Position moments) {
   if (out.conflict) return out;
 
   // Each backward zone stands at its beginning, or where the forward zone ends in which that lies.
-  Buckets placed(zones.size(), moments);
+  Sorter placed(zones.size(), moments);
   for (std::uint32_t z = 0; z < zones.size(); ++z) {
     if (zones[z].forward()) {
       placed.add(z, zones[z].first_return);
