@@ -81,7 +81,7 @@ Result<Report> check(const History& history, const Options& options) {
   }
   if (report.verdict == Verdict::not_linearizable && options.want_core) {
     meter.progress().phase = "core";
-    report.core = minimal_core(history, options, outcome.evidence, outcome.contradiction, meter);
+    report.core = minimal_core(history, options, outcome, meter);
   }
   report.steps = meter.steps();
   report.memory_bytes_max = meter.most_held();

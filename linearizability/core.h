@@ -7,9 +7,12 @@
 //   as right or wrong as it was. One does not read from an operation if something that took effect
 //   surely later had surely replaced its effect before; but the last one that could explain an
 //   answer stays as long as the answer does;
+// - all that had returned at a moment at which, in every order, the state is the initial one and
+// nothing that is under way
+//   has taken effect;
 // - that an operation returned (it is weakened: its end becomes info).
-// Minimal: none of these can be done to any one operation and leave a sub-history that is not
-// linearizable.
+// Minimal: neither the first nor the last can be done to any one operation and leave a sub-history
+// that is not linearizable.
 #pragma once
 
 #include <span>
@@ -20,11 +23,10 @@
 
 namespace raftkv::linearizability {
 
-// `evidence` (ascending) is not linearizable; no order gets past the event `contradiction` (kOpen:
-// nobody knows which). Ends early, and is then not minimal, when the meter says so.
+// What the violation shows in the outcome is where the core is looked for. Ends early, and is then
+// not minimal, when the meter says so.
 [[nodiscard]] Core minimal_core(const History& history, const Options& options,
-                                std::span<const OperationId> evidence, Position contradiction,
-                                Meter& meter);
+                                const Outcome& violation, Meter& meter);
 
 // The operations of `history` that leave it together with `seeds` (ascending), themselves included.
 [[nodiscard]] std::vector<OperationId> with_readers(const History& history, const Model& model,

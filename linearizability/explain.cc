@@ -13,13 +13,15 @@ namespace {
 
 constexpr std::size_t kOperationsToExplainMax = 2000;
 constexpr std::uint64_t kStepsMax = 1u << 22;
+constexpr std::uint64_t kMemoryMax = 1u << 30;
 
 Explanation explain_part(const History& core, const Part& part, const Options& options) {
   Explanation out;
   const std::unique_ptr<Machine> machine = options.model->machine(core, part, options.initial);
-  const Timeline timeline(core, *options.model, part, *machine);
+  Patience patience;
+  const Timeline timeline(core, *options.model, part, *machine, patience);
   JustInTime search(core, timeline, *machine, true);
-  if (search.run(kStepsMax) != Search::State::not_linearizable) return out;
+  if (search.run(kStepsMax, kMemoryMax) != Search::State::not_linearizable) return out;
   out.failing = timeline.operation(search.failing()).id;
   search.each_possibility([&](std::span<const Word> state, std::span<const OperationId> path) {
     if (out.possibilities.size() >= kPossibilitiesMax) return;

@@ -92,7 +92,9 @@ class Now {
         occupy(event.of());
         break;
       case Timeline::Kind::appeared:
-        if (--appeared_[event.of()] == 0) class_at_[timeline_.of_class(event.of()).place] = kNobody;
+        if (--appeared_[event.of()] == 0) {
+          class_at_[timeline_.of_class(event.of()).place] = kNobody;
+        }
         break;
       case Timeline::Kind::died:
         class_at_[timeline_.of_class(event.of()).place] = event.of();
@@ -149,10 +151,15 @@ class Lineage {
   }
   // Drops what no leaf needs; leaves are renumbered in place.
   void collect(std::span<std::uint32_t> leaves);
+  // How many nodes can be added without growing; and growing (search.h, make_room).
+  [[nodiscard]] std::size_t room() const { return nodes_.capacity() - nodes_.size(); }
+  [[nodiscard]] bool make_room_for(std::size_t more, std::uint64_t held, std::uint64_t held_max) {
+    return make_room(nodes_, more, held, held_max);
+  }
   [[nodiscard]] bool wants_collection() const { return nodes_.size() >= collect_at_; }
   // What took effect, first to last.
   [[nodiscard]] std::vector<std::uint32_t> path(std::uint32_t leaf) const;
-  [[nodiscard]] std::uint64_t memory_bytes() const { return bytes_with_growth(nodes_); }
+  [[nodiscard]] std::uint64_t memory_bytes() const { return nodes_.capacity() * sizeof(Node); }
 
  private:
   struct Node {

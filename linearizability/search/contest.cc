@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "linearizability/search/depth_first.h"
 #include "linearizability/search/just_in_time.h"
@@ -31,56 +32,58 @@ constexpr std::uint64_t kSliceSteps = 1u << 14;
 // A round gives every part this many slices, twice as many in each next round.
 constexpr std::uint64_t kFirstRoundSlices = 4;
 constexpr std::uint64_t kRoundSlicesMax = 1u << 12;
+// What a part's timeline takes, and what an algorithm that rules at once may take.
+constexpr std::uint64_t kBytesAnOperation = 24;
+constexpr std::uint64_t kBytesToRule = 48;
 
 // The searches that race for one part.
 class Race {
  public:
-  Race(const History& history, const Part& part, const Options& options, bool want_witness)
+  Race(const History& history, const Part& part, const Options& options, bool want_witness,
+       Patience& patience)
       : machine_(options.model->machine(history, part, options.initial)),
-        timeline_(history, *options.model, part, *machine_) {
+        timeline_(history, *options.model, part, *machine_, patience) {
     if (options.algorithm != Algorithm::depth_first) {
-      just_in_time_ = std::make_unique<JustInTime>(history, timeline_, *machine_, want_witness);
+      searches_[0] = std::make_unique<JustInTime>(history, timeline_, *machine_, want_witness);
     }
     if (options.algorithm != Algorithm::just_in_time) {
-      depth_first_ = std::make_unique<DepthFirst>(history, timeline_, *machine_);
+      searches_[1] = std::make_unique<DepthFirst>(history, timeline_, *machine_);
     }
   }
 
-  // Runs one after the other for a slice each.
-  Search::State run(std::uint64_t steps) {
-    for (Search* search :
-         {static_cast<Search*>(just_in_time_.get()), static_cast<Search*>(depth_first_.get())}) {
+  // Runs one after the other for a slice each, with so many bytes more than are held now. One that
+  // runs out of memory leaves what it held to the other; out_of_memory: nobody is left.
+  Search::State run(std::uint64_t steps, std::uint64_t memory_left) {
+    const std::uint64_t memory_bytes_max = memory_bytes() + memory_left;
+    for (std::unique_ptr<Search>& search : searches_) {
       if (search == nullptr) continue;
-      const Search::State state = search->run(steps);
+      const std::uint64_t others = memory_bytes() - search->memory_bytes();
+      const Search::State state =
+          search->run(steps, memory_bytes_max - std::min(memory_bytes_max, others));
       if (state == Search::State::running) continue;
-      winner_ = search;
+      if (state == Search::State::out_of_memory) {
+        search.reset();
+        continue;
+      }
+      winner_ = search.get();
       return state;
     }
-    return Search::State::running;
+    const bool over =
+        std::ranges::all_of(searches_, [](const auto& search) { return search == nullptr; });
+    return over ? Search::State::out_of_memory : Search::State::running;
   }
   [[nodiscard]] const Search& winner() const { return *winner_; }
 
-  // Gives up the larger of two searches; false if there is but one.
-  bool give_one_up() {
-    if (just_in_time_ == nullptr || depth_first_ == nullptr) return false;
-    if (just_in_time_->memory_bytes() > depth_first_->memory_bytes()) {
-      just_in_time_.reset();
-    } else {
-      depth_first_.reset();
-    }
-    return true;
-  }
-
   [[nodiscard]] std::uint64_t memory_bytes() const {
-    return timeline_.memory_bytes() + (just_in_time_ ? just_in_time_->memory_bytes() : 0) +
-           (depth_first_ ? depth_first_->memory_bytes() : 0);
+    std::uint64_t bytes = timeline_.memory_bytes();
+    for (const auto& search : searches_) bytes += search == nullptr ? 0 : search->memory_bytes();
+    return bytes;
   }
 
  private:
   std::unique_ptr<Machine> machine_;
   Timeline timeline_;
-  std::unique_ptr<JustInTime> just_in_time_;
-  std::unique_ptr<DepthFirst> depth_first_;
+  std::array<std::unique_ptr<Search>, 2> searches_;
   const Search* winner_ = nullptr;
 };
 
@@ -131,26 +134,26 @@ class Contest {
 
   // True if a fast algorithm decided the part.
   bool rule_at_once(std::size_t p) {
-    using Rule = Ruling (*)(const History&, const Model&, const Part&, Value, bool);
+    using Rule = Ruling (*)(const History&, const Model&, const Part&, Value, bool, Patience&);
     static constexpr std::pair<Algorithm, Rule> kRules[] = {
         {Algorithm::zones,
          [](const History& history, const Model& model, const Part& part, Value initial,
-            bool witness) {
+            bool witness, Patience& patience) {
            return model.family() == Family::registers &&
                           !(model.name() == "kv" && history.has_indexes())
-                      ? rule_by_zones(history, part, initial, witness)
+                      ? rule_by_zones(history, part, initial, witness, patience)
                       : Ruling{};
          }},
         {Algorithm::version_chains, rule_by_version_chains},
     };
     for (const auto& [algorithm, rule] : kRules) {
       if (options_.algorithm != Algorithm::automatic && options_.algorithm != algorithm) continue;
-      Ruling ruling = rule(history_, *options_.model, parts_[p], options_.initial, want_witness_);
+      Ruling ruling =
+          rule(history_, *options_.model, parts_[p], options_.initial, want_witness_, patience_);
       meter_.hold(0, ruling.memory_bytes);
-      const bool fits = !meter_.over_memory();
       meter_.hold(ruling.memory_bytes, 0);
       meter_.spend(parts_[p].size());
-      if (!fits || ruling.kind == Ruling::Kind::undecided) continue;
+      if (ruling.kind == Ruling::Kind::undecided) continue;
       decided_by(algorithm);
       if (ruling.kind == Ruling::Kind::not_linearizable) {
         std::sort(ruling.evidence.begin(), ruling.evidence.end());
@@ -175,25 +178,32 @@ class Contest {
 
   void take_turn(Open& open, std::uint64_t slices) {
     if (open.race == nullptr) {
-      open.race = std::make_unique<Race>(history_, parts_[open.part], options_, want_witness_);
+      if (parts_[open.part].size() * kBytesAnOperation > meter_.memory_left()) {
+        give_up(open);
+        return;
+      }
+      open.race =
+          std::make_unique<Race>(history_, parts_[open.part], options_, want_witness_, patience_);
     }
     for (; slices > 0 && !meter_.ended(); --slices) {
-      const Search::State state = open.race->run(kSliceSteps);
       account(open);
+      const Search::State state = open.race->run(kSliceSteps, meter_.memory_left());
+      account(open);
+      if (state == Search::State::out_of_memory) {
+        give_up(open);
+        return;
+      }
       if (state != Search::State::running) {
         settle(open, state);
         return;
       }
-      while (meter_.over_memory()) {
-        if (!open.race->give_one_up()) {
-          outcome_.reason = "memory";
-          release(open);
-          return;
-        }
-        account(open);
-      }
       meter_.spend(kSliceSteps);
     }
+  }
+
+  void give_up(Open& open) {
+    outcome_.reason = "memory";
+    release(open);
   }
 
   void settle(Open& open, Search::State state) {
@@ -203,6 +213,7 @@ class Contest {
       if (want_witness_) winner.append_witness(outcome_.witnesses[open.part]);
     } else {
       violated(parts_[open.part], winner.contradiction());
+      outcome_.fresh_start = winner.fresh_start();
     }
     meter_.spend(kSliceSteps);
     release(open);
@@ -231,6 +242,7 @@ class Contest {
   const Options& options_;
   const bool want_witness_;
   Meter& meter_;
+  Patience patience_{[this] { return meter_.spend(0); }};
   Outcome outcome_;
   std::vector<Open> races_;
 };

@@ -45,9 +45,10 @@ struct Outcome {
   Verdict verdict = Verdict::unknown;
   std::vector<std::vector<OperationId>> witnesses;  // linearizable: one of each part
   // not_linearizable: some operations of one part, all of it or less, that are not linearizable
-  // alone, ascending; and Search::contradiction(), or kOpen.
+  // alone, ascending; and Search::contradiction() and fresh_start(), or kOpen.
   std::vector<OperationId> evidence;
   Position contradiction = kOpen;
+  Position fresh_start = kOpen;
   std::string reason;  // unknown: which limit struck
   std::vector<Algorithm> deciders;
 };

@@ -16,7 +16,7 @@ DepthFirst::DepthFirst(const History& history, const Timeline& timeline, Machine
   machine_.initial(layout_.state_of(top()));
 }
 
-Search::State DepthFirst::run(std::uint64_t steps) {
+Search::State DepthFirst::run(std::uint64_t steps, std::uint64_t memory_bytes_max) {
   if (!started_) {
     started_ = true;
     if (advance()) return State::linearizable;
@@ -25,6 +25,7 @@ Search::State DepthFirst::run(std::uint64_t steps) {
   }
   for (std::uint64_t done = 0; done < steps; ++done) {
     if (frames_.empty()) return State::not_linearizable;
+    if (!has_room(memory_bytes_max)) return State::out_of_memory;
     const Frame& frame = frames_.back();
     if (frame.cursor > timeline_.slots() + timeline_.places()) {
       pop_frame();
@@ -41,6 +42,23 @@ Search::State DepthFirst::run(std::uint64_t steps) {
     }
   }
   return State::running;
+}
+
+bool DepthFirst::has_room(std::uint64_t memory_bytes_max) {
+  const std::size_t stride = layout_.width() + 1;
+  const std::size_t taken = timeline_.slots() + 1;
+  const bool table_full = (seen_count_ + 1) * 2 > table_.size();
+  if (!table_full && words_.capacity() - words_.size() >= stride &&
+      seen_.capacity() - seen_.size() >= stride && frames_.size() < frames_.capacity() &&
+      path_.capacity() - path_.size() >= taken) {
+    return true;
+  }
+  const std::uint64_t held = memory_bytes();
+  if (table_full && held + table_.size() * 2 * sizeof(table_[0]) > memory_bytes_max) return false;
+  return make_room(words_, stride, held, memory_bytes_max) &&
+         make_room(seen_, stride, held, memory_bytes_max) &&
+         make_room(frames_, 1, held, memory_bytes_max) &&
+         make_room(path_, taken, held, memory_bytes_max);
 }
 
 bool DepthFirst::advance() {
@@ -172,8 +190,7 @@ Position DepthFirst::contradiction() const {
 
 std::uint64_t DepthFirst::memory_bytes() const {
   return words_.capacity() * 4 + frames_.capacity() * sizeof(Frame) + path_.capacity() * 4 +
-         bytes_with_growth(seen_) + bytes_with_growth(table_, seen_count_ * 2, table_.size()) +
-         now_.memory_bytes();
+         seen_.capacity() * 4 + table_.capacity() * 4 + now_.memory_bytes();
 }
 
 }  // namespace raftkv::linearizability

@@ -23,7 +23,7 @@ class DepthFirst final : public Search {
   // steps.
   DepthFirst(const History& history, const Timeline& timeline, Machine& machine);
 
-  State run(std::uint64_t steps) override;
+  State run(std::uint64_t steps, std::uint64_t memory_bytes_max) override;
   void append_witness(std::vector<OperationId>& out) const override;
   [[nodiscard]] Position contradiction() const override;
   [[nodiscard]] std::uint64_t memory_bytes() const override;
@@ -47,6 +47,8 @@ class DepthFirst final : public Search {
   void push_frame();
   void pop_frame();
   void rewind_to(std::size_t event);
+  // Room for all that one step can add.
+  [[nodiscard]] bool has_room(std::uint64_t memory_bytes_max);
   // False if the top configuration was here before.
   bool remember();
 

@@ -18,18 +18,22 @@ JustInTime::JustInTime(const History& history, const Timeline& timeline, Machine
   configurations_.assign(width_, 0);
   machine_.initial(layout_.state_of(at(0)));
   lineage_of_.push_back(Lineage::kRoot);
+  initial_ = configurations_;
 }
 
-Search::State JustInTime::run(std::uint64_t steps) {
+Search::State JustInTime::run(std::uint64_t steps, std::uint64_t memory_bytes_max) {
+  memory_bytes_max_ = memory_bytes_max;
   const auto events = timeline_.events();
   for (std::uint64_t done = 0; event_ < events.size();) {
     if (done >= steps) return State::running;
+    if (!has_room()) return State::out_of_memory;
     const Timeline::Event event = events[event_];
     const std::uint32_t slot =
         event.kind() == Timeline::Kind::returned ? timeline_.operation(event.of()).slot : 0;
     if (expanding_) {
       for (; cursor_ < size(); ++cursor_) {
         if (done >= steps) return State::running;
+        if (!has_room()) return State::out_of_memory;
         done += expand(cursor_, slot);
       }
       expanding_ = false;
@@ -49,6 +53,9 @@ Search::State JustInTime::run(std::uint64_t steps) {
     done += size();
     if (event.kind() == Timeline::Kind::invoked) invoked(event.of());
     if (event.kind() == Timeline::Kind::died) died(event.of());
+    if (event.kind() == Timeline::Kind::returned && is_fresh()) {
+      fresh_start_ = history_[timeline_.operation(event.of()).id].returned;
+    }
     if (lineage_.wants_collection()) lineage_.collect(lineage_of_);
   }
   return State::linearizable;
@@ -62,6 +69,23 @@ void JustInTime::invoked(std::uint32_t i) {
     set_bit(layout_.mask_of(at(c)), op.slot);
     if (want_witness_) lineage_of_[c] = lineage_.add(lineage_of_[c], i);
   }
+}
+
+bool JustInTime::has_room() {
+  const std::size_t children = timeline_.slots() + timeline_.places();
+  const std::size_t observed =
+      want_witness_ ? (children + 1) * (timeline_.slots() + 1) + size() : 0;
+  if (configurations_.capacity() - configurations_.size() >= children * width_ &&
+      lineage_of_.capacity() - lineage_of_.size() >= children && lineage_.room() >= observed) {
+    return true;
+  }
+  const std::uint64_t held = memory_bytes();
+  // Of each of these there is one a configuration, and its slots in the table.
+  const std::uint64_t beside =
+      (lineage_of_.capacity() + children) * (4 + 4 + 1 + 4 * sizeof(Group));
+  return make_room(configurations_, children * width_, held + beside, memory_bytes_max_) &&
+         make_room(lineage_of_, children, held, memory_bytes_max_) &&
+         lineage_.make_room_for(observed, held, memory_bytes_max_);
 }
 
 bool JustInTime::all_have(std::uint32_t slot) const {
@@ -189,6 +213,10 @@ void JustInTime::died(std::uint32_t k) {
   if (any && size() > 1) forget_duplicates();
 }
 
+bool JustInTime::is_fresh() const {
+  return size() == 1 && std::equal(initial_.begin(), initial_.end(), at(0));
+}
+
 void JustInTime::forget_duplicates() {
   prepare();
   expanding_ = false;
@@ -287,10 +315,9 @@ void JustInTime::append_witness(std::vector<OperationId>& out) const {
 }
 
 std::uint64_t JustInTime::memory_bytes() const {
-  return bytes_with_growth(configurations_) + bytes_with_growth(lineage_of_) +
-         bytes_with_growth(next_in_group_) + bytes_with_growth(dead_) +
-         bytes_with_growth(table_, groups_ * 2, table_.size()) + lineage_.memory_bytes() +
-         now_.memory_bytes();
+  return configurations_.capacity() * sizeof(Word) + lineage_of_.capacity() * 4 +
+         next_in_group_.capacity() * 4 + dead_.capacity() + table_.capacity() * sizeof(Group) +
+         lineage_.memory_bytes() + now_.memory_bytes();
 }
 
 }  // namespace raftkv::linearizability

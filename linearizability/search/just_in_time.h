@@ -24,9 +24,10 @@ class JustInTime final : public Search {
   // steps.
   JustInTime(const History& history, const Timeline& timeline, Machine& machine, bool want_witness);
 
-  State run(std::uint64_t steps) override;
+  State run(std::uint64_t steps, std::uint64_t memory_bytes_max) override;
   void append_witness(std::vector<OperationId>& out) const override;
   [[nodiscard]] Position contradiction() const override { return contradiction_; }
+  [[nodiscard]] Position fresh_start() const override { return fresh_start_; }
   [[nodiscard]] std::uint64_t memory_bytes() const override;
   [[nodiscard]] Algorithm algorithm() const override { return Algorithm::just_in_time; }
 
@@ -56,6 +57,7 @@ class JustInTime final : public Search {
   bool settle(std::uint32_t slot);
   void clear_slot(std::uint32_t slot);
   void died(std::uint32_t of_class);
+  [[nodiscard]] bool is_fresh() const;
   void forget_duplicates();
 
   [[nodiscard]] std::uint32_t size() const {
@@ -81,6 +83,8 @@ class JustInTime final : public Search {
   void begin_table(std::size_t expected);
   void grow_table();
   void pop();
+  // Room for all that one expansion, or one operation that all absorb, can add.
+  [[nodiscard]] bool has_room();
 
   const History& history_;
   const Timeline& timeline_;
@@ -111,6 +115,9 @@ class JustInTime final : public Search {
   bool expanding_ = false;
   std::uint32_t cursor_ = 0;  // next configuration to expand
   Position contradiction_ = 0;
+  Position fresh_start_ = kOpen;
+  std::vector<Word> initial_;
+  std::uint64_t memory_bytes_max_ = 0;
 };
 
 }  // namespace raftkv::linearizability

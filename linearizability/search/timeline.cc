@@ -58,15 +58,17 @@ struct Timeline::Unknown {
 };
 
 Timeline::Timeline(const History& history, const Model& model, const Part& part,
-                   const Machine& machine) {
-  add_events(history, live_classes(history, model, part, machine));
+                   const Machine& machine, Patience& patience) {
+  add_events(history, live_classes(history, model, part, machine, patience), patience);
 }
 
 std::vector<Timeline::Unknown> Timeline::live_classes(const History& history, const Model& model,
-                                                      const Part& part, const Machine& machine) {
+                                                      const Part& part, const Machine& machine,
+                                                      Patience& patience) {
   std::vector<OperationId> ids;
   operations_.reserve(part.size());
   for (const OperationId id : part) {
+    if (patience.lost()) return {};
     const bool observes_only = machine.observes_only(id);
     if (history[id].end == End::ok) {
       operations_.push_back({id, 0, observes_only});
@@ -86,13 +88,26 @@ std::vector<Timeline::Unknown> Timeline::live_classes(const History& history, co
     unknowns.back().of_class.members.push_back(id);
   }
 
+  find_deaths(history, model, unknowns, patience);
+  // Members that were invoked after the last reader had returned are of no use.
+  for (Unknown& unknown : unknowns) {
+    std::erase_if(unknown.of_class.members,
+                  [&](OperationId id) { return history[id].invoked > unknown.dies; });
+  }
+  std::erase_if(unknowns, [](const Unknown& unknown) { return unknown.of_class.members.empty(); });
+  return unknowns;
+}
+
+void Timeline::find_deaths(const History& history, const Model& model,
+                           std::vector<Unknown>& unknowns, Patience& patience) const {
   if (unknowns.size() * (operations_.size() + unknowns.size()) > kPairsMax) {
     for (Unknown& unknown : unknowns) unknown.dies = kOpen;
-    return unknowns;
+    return;
   }
   for (Unknown& unknown : unknowns) {
     const Operation& writer = history[unknown.of_class.members[0]];
     for (const Pending& pending : operations_) {
+      if (patience.lost()) return;
       const Operation& reader = history[pending.id];
       if (reader.returned > std::max(writer.invoked, unknown.dies) &&
           model.may_read_from(history, reader, writer)) {
@@ -105,6 +120,7 @@ std::vector<Timeline::Unknown> Timeline::live_classes(const History& history, co
     changed = false;
     for (Unknown& unknown : unknowns) {
       for (const Unknown& reader : unknowns) {
+        if (patience.lost()) return;
         if (reader.dies > unknown.dies &&
             model.may_read_from(history, history[reader.of_class.members[0]],
                                 history[unknown.of_class.members[0]])) {
@@ -114,16 +130,10 @@ std::vector<Timeline::Unknown> Timeline::live_classes(const History& history, co
       }
     }
   }
-  // Members that were invoked after the last reader had returned are of no use either.
-  for (Unknown& unknown : unknowns) {
-    std::erase_if(unknown.of_class.members,
-                  [&](OperationId id) { return history[id].invoked > unknown.dies; });
-  }
-  std::erase_if(unknowns, [](const Unknown& unknown) { return unknown.of_class.members.empty(); });
-  return unknowns;
 }
 
-void Timeline::add_events(const History& history, std::vector<Unknown> unknowns) {
+void Timeline::add_events(const History& history, std::vector<Unknown> unknowns,
+                          Patience& patience) {
   struct Coming {
     Position at;
     Event event;
@@ -173,7 +183,7 @@ void Timeline::add_events(const History& history, std::vector<Unknown> unknowns)
     classes_until(at);
   };
   events_.reserve(2 * operations_.size() + about_classes.size());
-  for (std::size_t i = 0; i < operations_.size(); ++i) {
+  for (std::size_t i = 0; i < operations_.size() && !patience.lost(); ++i) {
     const Operation& op = history[operations_[i].id];
     returns_until(op.invoked);
     events_.push_back(event(Kind::invoked, i));

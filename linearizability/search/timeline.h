@@ -13,6 +13,7 @@
 
 #include "linearizability/history.h"
 #include "linearizability/model.h"
+#include "linearizability/search/ruling.h"
 
 namespace raftkv::linearizability {
 
@@ -40,7 +41,9 @@ class Timeline {
     std::uint32_t place = 0;  // among the counts of a configuration; reused after its death
   };
 
-  Timeline(const History& history, const Model& model, const Part& part, const Machine& machine);
+  // Not to be used once patience is lost.
+  Timeline(const History& history, const Model& model, const Part& part, const Machine& machine,
+           Patience& patience);
 
   [[nodiscard]] std::span<const Event> events() const { return events_; }
   [[nodiscard]] const Pending& operation(std::uint32_t i) const { return operations_[i]; }
@@ -54,8 +57,11 @@ class Timeline {
  private:
   struct Unknown;
   [[nodiscard]] std::vector<Unknown> live_classes(const History& history, const Model& model,
-                                                  const Part& part, const Machine& machine);
-  void add_events(const History& history, std::vector<Unknown> unknowns);
+                                                  const Part& part, const Machine& machine,
+                                                  Patience& patience);
+  void find_deaths(const History& history, const Model& model, std::vector<Unknown>& unknowns,
+                   Patience& patience) const;
+  void add_events(const History& history, std::vector<Unknown> unknowns, Patience& patience);
 
   std::vector<Event> events_;
   std::vector<Pending> operations_;

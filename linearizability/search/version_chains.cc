@@ -8,11 +8,12 @@
 namespace raftkv::linearizability {
 
 Ruling rule_by_version_chains(const History& history, const Model& model, const Part& part,
-                              Value initial, bool want_witness) {
-  if (model.family() == Family::texts) return rule_by_appends(history, part, initial, want_witness);
+                              Value initial, bool want_witness, Patience& patience) {
+  if (model.family() == Family::texts)
+    return rule_by_appends(history, part, initial, want_witness, patience);
   if (model.family() != Family::registers || (model.name() == "kv" && history.has_indexes()))
     return {};
-  return rule_by_cas_chains(history, part, initial, want_witness);
+  return rule_by_cas_chains(history, part, initial, want_witness, patience);
 }
 
 namespace {
@@ -30,8 +31,11 @@ bool found_another(const Operation& op) {
 // The versions of one register; 0 is the initial one.
 class Chains {
  public:
-  Chains(const History& history, const Part& part, Value initial)
-      : history_(history), part_(part), initial_(initial == kUnsaid ? kNil : initial) {}
+  Chains(const History& history, const Part& part, Value initial, Patience& patience)
+      : history_(history),
+        part_(part),
+        initial_(initial == kUnsaid ? kNil : initial),
+        patience_(patience) {}
 
   Ruling rule(bool want_witness) {
     Ruling ruling;
@@ -47,6 +51,7 @@ class Chains {
       if (!put_failures()) ruling.kind = Ruling::Kind::undecided;
       if (want_witness) ruling.witness = std::move(order_);
     }
+    if (patience_.lost()) return {};
     ruling.memory_bytes = of_value_.memory_bytes() + versions_.size() * sizeof(Version) +
                           chains_.size() * (sizeof(Zone) + sizeof(Chain)) +
                           (std::uint64_t{history_.events()} + 1) * 8 + part_.size() * 16;
@@ -100,6 +105,7 @@ class Chains {
   const History& history_;
   const Part& part_;
   const Value initial_;
+  Patience& patience_;
   ValueIndex of_value_;
   std::vector<Version> versions_;
   std::vector<OperationId> reads_;  // by version; each one's begin at reads_begin_
@@ -116,6 +122,7 @@ bool Chains::name_versions() {
   of_value_.announce(initial_);
   bool any_cas = false;
   for (const OperationId id : part_) {
+    if (patience_.lost()) return false;
     const Operation& op = history_[id];
     if (op.function == Function::read) {
       if (op.result == kUnsaid) return false;
@@ -137,6 +144,7 @@ bool Chains::name_writes() {
   of_value_[initial_] = 0;
   versions_.push_back({.real = true});
   for (const OperationId id : part_) {
+    if (patience_.lost()) return false;
     const Operation& op = history_[id];
     if (op.function == Function::read || found_another(op)) continue;
     std::uint32_t& version = of_value_[op.argument];
@@ -167,6 +175,7 @@ void Chains::show(std::uint32_t version) {
 
 bool Chains::see() {
   for (const OperationId id : part_) {
+    if (patience_.lost()) return false;
     const Operation& op = history_[id];
     if (op.function != Function::read) continue;
     const std::uint32_t version = version_of(op);
@@ -252,6 +261,7 @@ bool Chains::walk(std::uint32_t root) {
   Zone zone = root == 0 ? Zone{0, 0} : Zone{};
   OperationId latest = kNone;  // of those in earlier versions, and the version's writer
   for (std::uint32_t v = root; v != kNone; v = versions_[v].after) {
+    if (patience_.lost()) return false;
     OperationId latest_read = latest;
     const auto take = [&](OperationId id) {
       const Operation& op = history_[id];
@@ -289,7 +299,7 @@ bool Chains::walk(std::uint32_t root) {
 }
 
 bool Chains::place() {
-  Placement placement = place_zones(zones_, history_.events() + 1);
+  Placement placement = place_zones(zones_, history_.events() + 1, patience_);
   if (!placement.conflict) {
     chain_order_ = std::move(placement.order);
     return true;
@@ -362,8 +372,8 @@ bool Chains::put_failures() {
 // An appended text, by the place where it stands in the longest read.
 class Appends {
  public:
-  Appends(const History& history, const Part& part, Value initial)
-      : history_(history), part_(part), initial_(initial) {}
+  Appends(const History& history, const Part& part, Value initial, Patience& patience)
+      : history_(history), part_(part), initial_(initial), patience_(patience) {}
 
   Ruling rule(bool want_witness) {
     Ruling ruling;
@@ -377,6 +387,7 @@ class Appends {
       ruling.kind = Ruling::Kind::linearizable;
       if (want_witness) ruling.witness = std::move(order_);
     }
+    if (patience_.lost()) return {};
     ruling.memory_bytes = of_text_.memory_bytes() + part_.size() * 32 + versions_at_.memory_bytes();
     return ruling;
   }
@@ -400,6 +411,7 @@ class Appends {
   const History& history_;
   const Part& part_;
   const Value initial_;
+  Patience& patience_;
   std::vector<OperationId> appends_, reads_;
   std::vector<std::size_t> lengths_;  // of appended texts, without duplicates
   ValueIndex of_text_;                // the append of a text: its place in appends_
@@ -413,6 +425,7 @@ class Appends {
 
 bool Appends::shape_fits() {
   for (const OperationId id : part_) {
+    if (patience_.lost()) return false;
     const Operation& op = history_[id];
     if (op.function == Function::append) {
       appends_.push_back(id);
@@ -452,6 +465,7 @@ Appends::Spelling Appends::spell() {
   versions_at_.insert(start.size(), 0);
   std::vector<bool> used(appends_.size(), false);
   while (!rest.empty()) {
+    if (patience_.lost()) return Spelling::ambiguous;
     std::uint32_t match = kNone;
     for (const std::size_t length : lengths_) {
       if (length > rest.size()) continue;
@@ -474,6 +488,7 @@ bool Appends::group_reads() {
   std::vector<std::pair<std::uint32_t, OperationId>> by_version;
   by_version.reserve(reads_.size());
   for (const OperationId id : reads_) {
+    if (patience_.lost()) return false;
     const std::uint32_t* version = versions_at_.find(text(id).size());
     if (version == nullptr || !whole.starts_with(text(id))) {
       culprits_.push_back(id);
@@ -529,12 +544,13 @@ std::vector<OperationId> Appends::evidence() const {
 }  // namespace
 
 Ruling rule_by_cas_chains(const History& history, const Part& part, Value initial,
-                          bool want_witness) {
-  return Chains(history, part, initial).rule(want_witness);
+                          bool want_witness, Patience& patience) {
+  return Chains(history, part, initial, patience).rule(want_witness);
 }
 
-Ruling rule_by_appends(const History& history, const Part& part, Value initial, bool want_witness) {
-  return Appends(history, part, initial).rule(want_witness);
+Ruling rule_by_appends(const History& history, const Part& part, Value initial, bool want_witness,
+                       Patience& patience) {
+  return Appends(history, part, initial, patience).rule(want_witness);
 }
 
 }  // namespace raftkv::linearizability

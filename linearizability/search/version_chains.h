@@ -20,12 +20,13 @@
 namespace raftkv::linearizability {
 
 [[nodiscard]] Ruling rule_by_version_chains(const History& history, const Model& model,
-                                            const Part& part, Value initial, bool want_witness);
+                                            const Part& part, Value initial, bool want_witness,
+                                            Patience& patience);
 
 // The two above, each undecided where it does not apply.
 [[nodiscard]] Ruling rule_by_cas_chains(const History& history, const Part& part, Value initial,
-                                        bool want_witness);
+                                        bool want_witness, Patience& patience);
 [[nodiscard]] Ruling rule_by_appends(const History& history, const Part& part, Value initial,
-                                     bool want_witness);
+                                     bool want_witness, Patience& patience);
 
 }  // namespace raftkv::linearizability

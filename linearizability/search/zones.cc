@@ -48,11 +48,12 @@ class Sorter {
 
 }  // namespace
 
-Placement place_zones(std::span<const Zone> zones, Position moments) {
+Placement place_zones(std::span<const Zone> zones, Position moments, Patience& patience) {
   Placement out;
   // The forward zones in order of their beginnings; no two may overlap.
   Sorter forward(zones.size(), moments);
   for (std::uint32_t z = 0; z < zones.size(); ++z) {
+    if (patience.lost()) return out;
     if (zones[z].forward()) forward.add(z, zones[z].first_return);
   }
   std::vector<std::uint32_t> row;
@@ -68,6 +69,7 @@ Placement place_zones(std::span<const Zone> zones, Position moments) {
   // Each backward zone stands at its beginning, or where the forward zone ends in which that lies.
   Sorter placed(zones.size(), moments);
   for (std::uint32_t z = 0; z < zones.size(); ++z) {
+    if (patience.lost()) return out;
     if (zones[z].forward()) {
       placed.add(z, zones[z].first_return);
       continue;
@@ -95,8 +97,11 @@ namespace {
 // The clusters of a part; 0 is that of the initial value.
 class Clusters {
  public:
-  Clusters(const History& history, const Part& part, Value initial)
-      : history_(history), part_(part), initial_(initial == kUnsaid ? kNil : initial) {}
+  Clusters(const History& history, const Part& part, Value initial, Patience& patience)
+      : history_(history),
+        part_(part),
+        initial_(initial == kUnsaid ? kNil : initial),
+        patience_(patience) {}
 
   Ruling rule(bool want_witness);
 
@@ -110,11 +115,12 @@ class Clusters {
     return of_value_.find(op.function == Function::write ? op.argument : op.result);
   }
   [[nodiscard]] std::vector<OperationId> evidence(std::uint32_t a, std::uint32_t b) const;
-  void write_witness(std::span<const std::uint32_t> order, std::vector<OperationId>& out) const;
+  void write_witness(std::span<const std::uint32_t> order, std::vector<OperationId>& out);
 
   const History& history_;
   const Part& part_;
   const Value initial_;
+  Patience& patience_;
   ValueIndex of_value_;
   std::vector<OperationId> write_;  // of a cluster; kNone for the initial one
   std::vector<Zone> zones_;
@@ -131,6 +137,7 @@ void Clusters::take_in(std::uint32_t cluster, const Operation& op) {
 bool Clusters::name_writes() {
   std::size_t writes = 0;
   for (const OperationId id : part_) {
+    if (patience_.lost()) return false;
     const Operation& op = history_[id];
     if (op.function == Function::write) {
       of_value_.announce(op.argument);
@@ -145,6 +152,7 @@ bool Clusters::name_writes() {
   write_.push_back(kNone);
   of_value_[initial_] = 0;
   for (const OperationId id : part_) {
+    if (patience_.lost()) return false;
     const Operation& op = history_[id];
     if (op.function != Function::write) continue;
     std::uint32_t& cluster = of_value_[op.argument];
@@ -160,6 +168,7 @@ std::vector<OperationId> Clusters::absurd_read() {
   zones_[0] = {0, 0};
   size_.assign(write_.size(), 0);
   for (const OperationId id : part_) {
+    if (patience_.lost()) return {};
     const Operation& op = history_[id];
     const std::uint32_t cluster = cluster_of(op);
     if (cluster == kNone) return {id};
@@ -188,7 +197,8 @@ Ruling Clusters::rule(bool want_witness) {
   }
   drop_unread();
   const Position moments = history_.events() + 1;
-  const Placement placement = place_zones(zones_, moments);
+  const Placement placement = place_zones(zones_, moments, patience_);
+  if (patience_.lost()) return ruling;
   ruling.memory_bytes = of_value_.memory_bytes() + zones_.size() * (sizeof(Zone) + 7 * 4) +
                         2 * std::uint64_t{moments} * 4 + (want_witness ? part_.size() * 4 : 0);
   if (placement.conflict) {
@@ -198,6 +208,7 @@ Ruling Clusters::rule(bool want_witness) {
   }
   ruling.kind = Ruling::Kind::linearizable;
   if (want_witness) write_witness(placement.order, ruling.witness);
+  if (patience_.lost()) return {};
   return ruling;
 }
 
@@ -217,8 +228,7 @@ std::vector<OperationId> Clusters::evidence(std::uint32_t a, std::uint32_t b) co
   return out;
 }
 
-void Clusters::write_witness(std::span<const std::uint32_t> order,
-                             std::vector<OperationId>& out) const {
+void Clusters::write_witness(std::span<const std::uint32_t> order, std::vector<OperationId>& out) {
   std::vector<std::uint32_t> next(zones_.size());
   std::uint32_t begin = 0;
   for (const std::uint32_t c : order) {
@@ -227,13 +237,9 @@ void Clusters::write_witness(std::span<const std::uint32_t> order,
   }
   out.resize(begin);
   for (const OperationId id : part_) {
+    if (patience_.lost()) return;
     const std::uint32_t c = cluster_of(history_[id]);
-    if (size_[c] == 0) continue;
-    if (id == write_[c]) {
-      // Its place is before the reads: next[c] counts them from there on.
-      continue;
-    }
-    out[next[c]++] = id;
+    if (size_[c] != 0 && id != write_[c]) out[next[c]++] = id;
   }
   for (const std::uint32_t c : order) {
     if (size_[c] != 0 && write_[c] != kNone) out[next[c] - size_[c]] = write_[c];
@@ -242,8 +248,9 @@ void Clusters::write_witness(std::span<const std::uint32_t> order,
 
 }  // namespace
 
-Ruling rule_by_zones(const History& history, const Part& part, Value initial, bool want_witness) {
-  return Clusters(history, part, initial).rule(want_witness);
+Ruling rule_by_zones(const History& history, const Part& part, Value initial, bool want_witness,
+                     Patience& patience) {
+  return Clusters(history, part, initial, patience).rule(want_witness);
 }
 
 }  // namespace raftkv::linearizability

@@ -35,13 +35,14 @@ struct Placement {
   std::optional<std::pair<std::uint32_t, std::uint32_t>>
       conflict;  // two zones that exclude each other
 };
-// Orders zones so that every one holds where it must, or finds two that cannot. Moments are at most
-// `moments`, or kOpen.
-[[nodiscard]] Placement place_zones(std::span<const Zone> zones, Position moments);
+// Orders zones so that every one holds where it must, or finds two that cannot; nothing of worth
+// once patience is lost. Moments are at most `moments`, or kOpen.
+[[nodiscard]] Placement place_zones(std::span<const Zone> zones, Position moments,
+                                    Patience& patience);
 
 // Undecided unless the part has only reads that say a value, and writes of distinct values other
 // than the initial one.
 [[nodiscard]] Ruling rule_by_zones(const History& history, const Part& part, Value initial,
-                                   bool want_witness);
+                                   bool want_witness, Patience& patience);
 
 }  // namespace raftkv::linearizability
