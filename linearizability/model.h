@@ -55,7 +55,10 @@ class Model {
   virtual ~Model() = default;
 
   [[nodiscard]] virtual std::string_view name() const = 0;
-  [[nodiscard]] virtual Family family() const { return Family::other; }
+  [[nodiscard]] virtual Family family(const History& history) const {
+    (void)history;
+    return Family::other;
+  }
   // Refuses a history with a function that the model does not know.
   [[nodiscard]] virtual Status accepts(const History& history) const = 0;
   [[nodiscard]] virtual std::vector<Part> partition(const History& history) const = 0;

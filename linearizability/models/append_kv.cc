@@ -185,7 +185,7 @@ class AppendMachine final : public Machine {
 class AppendModel final : public Model {
  public:
   std::string_view name() const override { return "append-kv"; }
-  Family family() const override { return Family::texts; }
+  Family family(const History&) const override { return Family::texts; }
   Status accepts(const History& history) const override {
     static constexpr std::array kKnown = {Function::read, Function::write, Function::append};
     if (Status status = accept_functions(history, name(), kKnown); !status) return status;

@@ -190,7 +190,10 @@ class MapModel final : public Model {
   explicit MapModel(bool is_kv) : is_kv_(is_kv) {}
 
   std::string_view name() const override { return is_kv_ ? "kv" : "multi-register"; }
-  Family family() const override { return Family::registers; }
+  // Where answers have log indexes, there is more to a register than its value.
+  Family family(const History& history) const override {
+    return is_kv_ && history.has_indexes() ? Family::other : Family::registers;
+  }
   Status accepts(const History& history) const override {
     static constexpr std::array kKnown = {Function::read, Function::write, Function::transaction,
                                           Function::cas, Function::remove};

@@ -55,7 +55,7 @@ class RegisterModel final : public Model {
   explicit RegisterModel(bool with_cas) : with_cas_(with_cas) {}
 
   std::string_view name() const override { return with_cas_ ? "cas-register" : "register"; }
-  Family family() const override { return Family::registers; }
+  Family family(const History&) const override { return Family::registers; }
   Status accepts(const History& history) const override {
     static constexpr std::array kKnown = {Function::read, Function::write, Function::cas};
     return accept_functions(history, name(), std::span(kKnown).first(with_cas_ ? 3 : 2));

@@ -139,8 +139,7 @@ class Contest {
         {Algorithm::zones,
          [](const History& history, const Model& model, const Part& part, Value initial,
             bool witness, Patience& patience) {
-           return model.family() == Family::registers &&
-                          !(model.name() == "kv" && history.has_indexes())
+           return model.family(history) == Family::registers
                       ? rule_by_zones(history, part, initial, witness, patience)
                       : Ruling{};
          }},
@@ -148,6 +147,7 @@ class Contest {
     };
     for (const auto& [algorithm, rule] : kRules) {
       if (options_.algorithm != Algorithm::automatic && options_.algorithm != algorithm) continue;
+      if (parts_[p].size() * kBytesToRule > meter_.memory_left()) continue;
       Ruling ruling =
           rule(history_, *options_.model, parts_[p], options_.initial, want_witness_, patience_);
       meter_.hold(0, ruling.memory_bytes);

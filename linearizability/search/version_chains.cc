@@ -9,10 +9,11 @@ namespace raftkv::linearizability {
 
 Ruling rule_by_version_chains(const History& history, const Model& model, const Part& part,
                               Value initial, bool want_witness, Patience& patience) {
-  if (model.family() == Family::texts)
+  const Family family = model.family(history);
+  if (family == Family::texts) {
     return rule_by_appends(history, part, initial, want_witness, patience);
-  if (model.family() != Family::registers || (model.name() == "kv" && history.has_indexes()))
-    return {};
+  }
+  if (family != Family::registers) return {};
   return rule_by_cas_chains(history, part, initial, want_witness, patience);
 }
 
