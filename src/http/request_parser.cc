@@ -18,7 +18,7 @@ constexpr std::size_t kCapacityKept = 16384;        // more is given back after 
 constexpr std::size_t kCapacityBody = 64u << 10;    // least growth within a body
 constexpr std::size_t kChunkLineMax = 256;          // size and extensions
 constexpr std::uint64_t kBodySizeMax = 1ull << 40;  // no sum of these overflows
-constexpr std::string_view kHostChars = "-._~!$&'()*+,;=:[]%";
+constexpr std::string_view kHostChars = "-._~!$&'()*+;=:[]%";
 
 std::string_view view(beast::string_view text) {
   return {text.data(), text.size()};
