@@ -15,6 +15,7 @@
 // deliver messages no worse than a network would (they may be lost, delayed, doubled, reordered).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <expected>
 #include <map>
@@ -116,6 +117,8 @@ class Raft {
   [[nodiscard]] MemberId voted_for() const { return hard_state_.voted_for; }
   [[nodiscard]] MemberId leader() const { return leader_; }  // 0: not known
   [[nodiscard]] Index commit_index() const { return commit_index_; }
+  // The most that this node knows to be committed: its leader may be ahead of what it has itself.
+  [[nodiscard]] Index known_commit_index() const { return std::max(commit_index_, leader_commit_); }
   [[nodiscard]] Index last_applied() const { return applied_; }
   [[nodiscard]] Index stable_index() const { return stable_.index(); }
   [[nodiscard]] const RaftLog& log() const { return log_; }

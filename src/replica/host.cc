@@ -35,7 +35,7 @@ Host::Impl::Impl(HostOptions options, const raft::Identity& identity, raft::Reco
       peers_(identity),
       advertise_at_(started_) {
   CHECK(applied_.applied == raft_.last_applied(), "the recovered log and the state do not agree");
-  commits_.note(raft_.commit_index(), started_);
+  commits_.note(raft_.known_commit_index(), started_);
   wake();
 }
 
@@ -68,7 +68,7 @@ void Host::Impl::turn() {
     notice_lost_leadership(time);
     advertise(time);
     keep_connections();
-    commits_.note(raft_.commit_index(), time);
+    commits_.note(raft_.known_commit_index(), time);
   }
   if (stop_) advance_stop(time);
   if (!fatal_) start_work(time);

@@ -130,7 +130,7 @@ void Host::Impl::take(const Origin& origin, GetStatus&&) {
 
 NodeStatus Host::Impl::status() {
   const Time time = now();
-  commits_.note(raft_.commit_index(), time);
+  commits_.note(raft_.known_commit_index(), time);
   const raft::Identity& identity = raft_.identity();
   NodeStatus out;
   out.name = options_.name;

@@ -4,7 +4,7 @@ namespace raftkv::replica {
 
 void CommitHistory::note(raft::Index commit_index, Time now) {
   const std::int64_t number = now.time_since_epoch() / kSlice;
-  if (slices_[newest_].commit_index == commit_index) return;
+  if (commit_index <= slices_[newest_].commit_index) return;
   if (slices_[newest_].number != number) {
     newest_ = (newest_ + 1) % slices_.size();
     before_ = slices_[newest_].commit_index;

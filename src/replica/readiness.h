@@ -15,7 +15,8 @@ inline constexpr Duration kReadyLagMax = 1s;
 
 class CommitHistory {
  public:
-  // The commit index is this now. Call it whenever it may have changed.
+  // All through this is committed. Call it whenever it may have changed; less than before says
+  // nothing.
   void note(raft::Index commit_index, Time now);
   // What the commit index was kReadyLagMax ago, to a tenth of that.
   [[nodiscard]] raft::Index before_lag(Time now) const;

@@ -369,6 +369,19 @@ TEST_F(Cluster, NodeThatFallsBehindWithApplyingIsNotReady) {
   EXPECT_TRUE(world.host(slow).status().ready);
 }
 
+TEST_F(Cluster, NodeThatHearsOfWhatItDoesNotHaveIsNotReady) {
+  const std::string leader = world.elect();
+  const std::string behind = follower();
+  world.drop = [&](const World::Packet& p) { return p.to == behind && get_u32(&p.bytes[12]) > 0; };
+  world.ask(leader, set("k", "v"));
+  world.run_for(1500ms);
+  EXPECT_FALSE(world.host(behind).status().ready);
+  EXPECT_THAT(world.host(behind).status().not_ready, HasSubstr("behind"));
+  world.drop = nullptr;
+  world.run_for(500ms);
+  EXPECT_TRUE(world.host(behind).status().ready) << world.host(behind).status().not_ready;
+}
+
 TEST_F(Cluster, KeepsConnectionsToTheOtherMembers) {
   world.run_for(500ms);
   for (const auto& [name, node] : world.nodes()) {
@@ -412,6 +425,33 @@ TEST_F(Cluster, LeaderThatMovedIsFoundAgain) {
       std::holds_alternative<Transferred>(world.ask(world.elect(), Transfer{moved}).answer));
   EXPECT_EQ(world.elect(), moved);
   EXPECT_TRUE(std::holds_alternative<Written>(world.ask(moved, set("k", "v")).answer));
+}
+
+// Its own configuration names an address at which nobody is any more.
+TEST_F(Cluster, NodeThatSleptWhileItsLeaderMovedAnswersItWhereItIs) {
+  const std::string moved = world.elect();
+  const std::string sleeper = follower();
+  world.kill(moved);
+  world.elect();
+  world.run_for(500ms);
+  // Heartbeats keep a quorum in contact until the leader knows the new address, but no entry gets
+  // through.
+  world.drop = [&](const World::Packet& p) { return p.to == sleeper && get_u32(&p.bytes[12]) > 0; };
+  world.node(moved).raft_address = "elsewhere:raft";
+  world.start(moved);
+  ASSERT_TRUE(world.run_until([&] { return world.host(moved).status().ready; }, 20s));
+  world.kill(sleeper);
+  world.drop = nullptr;
+  if (world.elect() != moved) {
+    ASSERT_TRUE(
+        std::holds_alternative<Transferred>(world.ask(world.elect(), Transfer{moved}).answer));
+  }
+  ASSERT_EQ(world.elect(), moved);
+  world.ask(moved, set("k", "v"));
+  world.start(sleeper);
+  ASSERT_TRUE(world.run_until([&] { return world.host(sleeper).status().ready; }, 5s));
+  world.run_for(500ms);
+  EXPECT_EQ(value_of(world.ask(sleeper, get("k", Level::stale))), "v");
 }
 
 // --- failing
