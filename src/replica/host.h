@@ -71,7 +71,7 @@ class Host {
   // Carries out what the inputs since the last turn have caused.
   void turn();
   // Begins a clean stop: no new requests; hands leadership over if it leads; checkpoints log and
-  // state. Answered by `done` on the loop, at latest after `limit`.
+  // state. Answered by `done` on the loop, at latest after `limit`. To be called once.
   void stop(Duration limit, std::move_only_function<void()> done);
 
   // --- what it is ---
