@@ -27,7 +27,7 @@ void World::milestone(Milestone which) {
 
 bool World::heal_a_quorum() {
   kernel_.trace.line(kernel_.now, "--- second phase: a quorum is healed");
-  kernel_.network.heal(0);
+  heal(0);
   kernel_.network.calm();
   unclog({});
   for (const auto& client : clients_) client->stop();

@@ -92,6 +92,22 @@ void send_response(Kernel& kernel, std::uint32_t exchange) {
       {.at = *fate.first, .payload = exchange, .kind = EventKind::response, .node = to});
 }
 
+void push_peer_event(Kernel& kernel, Endpoint at, Endpoint about, raft::PeerEvent event,
+                     Instant when) {
+  const std::uint32_t connected = event == raft::PeerEvent::connected ? 1 : 0;
+  kernel.queue.push(
+      {.at = when, .payload = about * 2u + connected, .kind = EventKind::peer_event, .node = at});
+}
+
+void break_connections(Kernel& kernel, Endpoint a, Endpoint b) {
+  for (const auto& [at, about] : {std::pair{a, b}, {b, a}}) {
+    const Instant closed = kernel.now + kernel.network.latency();
+    const Instant opened = closed + kernel.network.latency();
+    push_peer_event(kernel, at, about, raft::PeerEvent::disconnected, closed);
+    push_peer_event(kernel, at, about, raft::PeerEvent::connected, opened);
+  }
+}
+
 // --- SimWorker ---
 
 void SimWorker::run(replica::Job job, replica::Done done) {
@@ -146,6 +162,7 @@ Process::Process(Kernel& kernel, Node& node, std::uint32_t epoch)
     : kernel_(kernel),
       node_(node),
       epoch_(epoch),
+      disconnected_(kernel.ghost.nodes.size()),
       workers_{SimWorker(kernel, node, WorkerKind::log), SimWorker(kernel, node, WorkerKind::apply),
                SimWorker(kernel, node, WorkerKind::read)},
       state_store_(std::make_unique<replica::StateStore>(node.disk())),
@@ -265,21 +282,14 @@ void Process::on_frame(FrameInFlight frame) {
     // The connection is closed: both ends notice, and make another.
     kernel_.trace.line(kernel_.now, "{} closes the connection from n{}: {}", node_.name(),
                        frame.from + 1, status.error().message);
-    for (const auto& [at, about] :
-         {std::pair{frame.from, node_.endpoint()}, {node_.endpoint(), frame.from}}) {
-      const Instant closed = kernel_.now + kernel_.network.latency();
-      const Instant opened = closed + kernel_.network.latency();
-      const auto payload = static_cast<std::uint32_t>(about) * 2;
-      kernel_.queue.push(
-          {.at = closed, .payload = payload, .kind = EventKind::peer_event, .node = at});
-      kernel_.queue.push(
-          {.at = opened, .payload = payload + 1, .kind = EventKind::peer_event, .node = at});
-    }
+    break_connections(kernel_, frame.from, node_.endpoint());
   }
   after_input();
 }
 
-void Process::on_peer_event(MemberId peer, raft::PeerEvent event) {
+void Process::on_peer_event(std::size_t from, MemberId peer, raft::PeerEvent event) {
+  disconnected_[from] = event == raft::PeerEvent::disconnected;
+  if (!peer) return;
   host_->peer_event(peer, event);
   after_input();
 }
@@ -300,14 +310,6 @@ void Process::strike(Prng& prng) {
 }
 
 // --- frames out ---
-
-void Process::keep(std::span<const replica::PeerAddress> peers) {
-  connected_.clear();
-  for (const auto& peer : peers) {
-    const auto to = node_of_address(peer.address);
-    if (to && *to != node_.number()) connected_.push_back(static_cast<Endpoint>(*to));
-  }
-}
 
 void Process::send(const replica::PeerAddress& to, raft::Frame frame) {
   const auto target = node_of_address(to.address);
@@ -455,13 +457,10 @@ void Node::start_process() {
 }
 
 void Node::tell_peers(raft::PeerEvent event) {
-  for (const Endpoint peer : process_->connected()) {
-    if (!kernel_.network.open(endpoint(), peer)) continue;
-    kernel_.queue.push({.at = kernel_.now + kernel_.network.latency(),
-                        .payload = static_cast<std::uint32_t>(number_) * 2 +
-                                   (event == raft::PeerEvent::connected ? 1u : 0u),
-                        .kind = EventKind::peer_event,
-                        .node = peer});
+  for (std::size_t peer = 0; peer < kernel_.ghost.nodes.size(); ++peer) {
+    const auto at = static_cast<Endpoint>(peer);
+    if (peer == number_ || !kernel_.network.open(endpoint(), at)) continue;
+    push_peer_event(kernel_, at, endpoint(), event, kernel_.now + kernel_.network.latency());
   }
 }
 

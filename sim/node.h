@@ -70,7 +70,7 @@ class Process final : public replica::Clock,
 
   // --- events ---
   void on_frame(FrameInFlight frame);
-  void on_peer_event(MemberId peer, raft::PeerEvent event);
+  void on_peer_event(std::size_t from, MemberId peer, raft::PeerEvent event);
   void on_request(std::uint32_t exchange);
   void on_wake(std::uint32_t generation);
   void on_turn();
@@ -84,7 +84,8 @@ class Process final : public replica::Clock,
   [[nodiscard]] std::vector<std::uint32_t> abandoned() const;
   [[nodiscard]] const replica::Host& host() const { return *host_; }
   [[nodiscard]] std::uint32_t epoch() const { return epoch_; }
-  [[nodiscard]] const std::vector<Endpoint>& connected() const { return connected_; }
+  // Was told last that this node's connection is gone.
+  [[nodiscard]] bool disconnected(std::size_t node) const { return disconnected_[node]; }
   // A log job was struck within: its process does not go on.
   [[nodiscard]] bool log_job_begun() const { return workers_[0].under_way(); }
 
@@ -94,7 +95,7 @@ class Process final : public replica::Clock,
   void turn_soon() override;
   // --- replica::PeerNetwork ---
   void send(const replica::PeerAddress& to, raft::Frame frame) override;
-  void keep(std::span<const replica::PeerAddress> peers) override;
+  void keep(std::span<const replica::PeerAddress> /*peers*/) override {}  // all reach all
   // --- replica::Responder ---
   void respond(replica::Ticket ticket, replica::Reply reply) override;
   // --- replica::Observer ---
@@ -127,7 +128,7 @@ class Process final : public replica::Clock,
   bool turn_asked_ = false;
   bool turn_pushed_ = false;
   Duration turn_delay_max_{};
-  std::vector<Endpoint> connected_;
+  std::vector<bool> disconnected_;  // by node
   std::vector<Pending> pending_;
   std::uint64_t tickets_ = 0;
   replica::Index applied_seen_;
@@ -219,5 +220,11 @@ class Node final : public DiskWitness {
 // Sends an HTTP request over the simulated network; the response event comes back, or nothing does.
 void send_request(Kernel& kernel, Endpoint from, Exchange exchange);
 void send_response(Kernel& kernel, std::uint32_t exchange);
+
+// At `when`, one node's process is told what became of its connection to another node.
+void push_peer_event(Kernel& kernel, Endpoint at, Endpoint about, raft::PeerEvent event,
+                     Instant when);
+// The connections between two nodes break, and are made anew.
+void break_connections(Kernel& kernel, Endpoint a, Endpoint b);
 
 }  // namespace raftkv::sim

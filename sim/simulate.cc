@@ -6,11 +6,17 @@
 #include <deque>
 #include <utility>
 
+#include "linearizability/check.h"
+#include "linearizability/model.h"
 #include "sim/history.h"
 #include "sim/world.h"
+#include "src/base/check.h"
 
 namespace raftkv::sim {
 namespace {
+
+// A history of some thousand operations takes far fewer; beyond it the verdict is unknown.
+constexpr std::uint64_t kHistoryStepsMax = 1'000'000;
 
 Statistics statistics_of(const World& world) {
   const Kernel& kernel = world.kernel();
@@ -28,8 +34,32 @@ Statistics statistics_of(const World& world) {
   return statistics;
 }
 
+// The whole history at the end: the incremental checks know the committed log, this knows only what
+// clients saw.
+// `undecided`: it is too hard to judge within the bound; that is no pass, and is counted.
+std::optional<Violation> judge_history(const World& world, bool& undecided) {
+  const linearizability::History history = to_history(world.kernel().client_checks.operations());
+  linearizability::Options options;
+  options.model = linearizability::find_model("kv");
+  options.want_witness = false;
+  options.keep_going = [](const linearizability::Progress& progress) {
+    return progress.steps < kHistoryStepsMax;
+  };
+  const auto verdict = linearizability::check(history, options);
+  CHECK(verdict.has_value(), "the model knows every operation of a client");
+  if (verdict->verdict == linearizability::Verdict::linearizable) return std::nullopt;
+  if (verdict->verdict == linearizability::Verdict::unknown) {
+    undecided = true;
+    return std::nullopt;
+  }
+  std::string what = "the history is not linearizable:";
+  for (const linearizability::OperationId id : verdict->core.operations)
+    what += " [" + history.print(id) + "]";
+  return Violation{"I13", what};
+}
+
 // The run once more, with its trace: equal options give an equal run.
-Failure tell(const Options& options) {
+Failure tell(const Options& options, const std::optional<Violation>& found_behind) {
   std::deque<std::string> lines;
   World world(options, [&](std::string_view line) {
     lines.emplace_back(line);
@@ -37,7 +67,7 @@ Failure tell(const Options& options) {
   });
   world.run();
   Failure failure;
-  const auto& violation = world.kernel().verdict.violation();
+  const auto& violation = found_behind ? found_behind : world.kernel().verdict.violation();
   if (violation) failure.violation = *violation;
   failure.at = world.kernel().now;
   if (!lines.empty()) failure.event = lines.back();
@@ -57,14 +87,19 @@ Run simulate(const Options& options, const SimulateOptions& how) {
   result.statistics = statistics_of(world);
   if (how.keep_history) result.history = to_json_lines(kernel.client_checks.operations());
   if (kernel.verdict.failed()) {
-    result.failure = tell(options);
-    // Not the same violation again: the run is not deterministic, and that is the worse news.
     const Violation& first = *kernel.verdict.violation();
+    result.failure = tell(options, std::nullopt);
+    // Not the same violation again: the run is not deterministic, and that is the worse news.
     if (result.failure->violation.what != first.what) {
       result.failure->violation = {
           "Determinism", "a second run of the same options does not violate " + first.invariant +
                              ": " + first.what};
     }
+  } else if (how.check_history) {
+    bool undecided = false;
+    const auto violation = judge_history(world, undecided);
+    result.statistics.undecided = undecided ? 1 : 0;
+    if (violation) result.failure = tell(options, violation);
   }
   return result;
 }

@@ -30,6 +30,7 @@ struct Statistics {
   std::uint64_t committed = 0;  // entries
   std::uint64_t leaders = 0;    // terms that had one
   std::uint64_t lively = 0;     // 1: the second phase took place
+  std::uint64_t undecided = 0;  // 1: the history was too hard to judge as a whole
   std::uint64_t operations = 0;
   std::uint64_t operations_ok = 0;
   std::uint64_t operations_unknown = 0;

@@ -149,10 +149,12 @@ void World::to_node(const Event& event) {
       return;
     }
     case EventKind::peer_event: {
-      const MemberId peer = nodes_[event.payload / 2]->identity().member;
-      if (gone || !peer) return;
-      return process->on_peer_event(peer, event.payload % 2 == 1 ? raft::PeerEvent::connected
-                                                                 : raft::PeerEvent::disconnected);
+      const std::size_t peer = event.payload / 2;
+      const bool connected = event.payload % 2 == 1;
+      if (gone) return;
+      return process->on_peer_event(
+          peer, nodes_[peer]->identity().member,
+          connected ? raft::PeerEvent::connected : raft::PeerEvent::disconnected);
     }
     case EventKind::request:
       if (!gone) return process->on_request(event.payload);
@@ -205,7 +207,7 @@ void World::act(const Action& action) {
     case Verb::cut_clients:
       return cut(action);
     case Verb::heal:
-      return kernel_.network.heal(action.label);
+      return heal(action.label);
     case Verb::unclog:
       return unclog(action);
     case Verb::weather:
@@ -243,14 +245,7 @@ void World::act(const Action& action) {
   if (action.verb == Verb::clog) {
     kernel_.network.clog(node.endpoint(), nodes_[*other]->endpoint(), true);
   } else if (action.verb == Verb::reset) {
-    for (const auto& [at, about] : {std::pair{*who, *other}, {*other, *who}}) {
-      for (const std::uint32_t connected : {0u, 1u}) {
-        kernel_.queue.push({.at = kernel_.now + kernel_.network.latency() * (connected + 1),
-                            .payload = static_cast<std::uint32_t>(about) * 2 + connected,
-                            .kind = EventKind::peer_event,
-                            .node = static_cast<std::uint8_t>(at)});
-      }
-    }
+    break_connections(kernel_, node.endpoint(), nodes_[*other]->endpoint());
   }
 }
 
@@ -273,6 +268,7 @@ void World::operate(const Action& action) {
 }
 
 void World::start(std::size_t node) {
+  if (nodes_[node]->started()) return;
   std::vector<std::string> endpoints;
   for (const auto& other : nodes_) {
     if (other->number() != node) endpoints.push_back(other->http_address());
@@ -317,6 +313,23 @@ void World::unclog(const Action& action) {
 }
 
 // --- cuts ---
+
+void World::heal(std::uint32_t label) {
+  kernel_.network.heal(label);
+  // Who lost a connection before, or could not be told of a restart, connects again.
+  const auto connects = [&](const Node& node, const Node& other) {
+    return node.running() && other.running() && node.process()->disconnected(other.number()) &&
+           kernel_.network.open(node.endpoint(), other.endpoint()) &&
+           kernel_.network.open(other.endpoint(), node.endpoint());
+  };
+  for (const auto& node : nodes_) {
+    for (const auto& other : nodes_) {
+      if (!connects(*node, *other)) continue;
+      push_peer_event(kernel_, node->endpoint(), other->endpoint(), raft::PeerEvent::connected,
+                      kernel_.now + kernel_.network.latency());
+    }
+  }
+}
 
 void World::cut(const Action& action) {
   std::vector<Network::Link> links = links_of(action);

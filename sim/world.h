@@ -44,6 +44,7 @@ class World {
   // --- actions ---
   void act(const Action& action);
   void cut(const Action& action);
+  void heal(std::uint32_t label);
   void operate(const Action& action);
   void unclog(const Action& action);
   void wipe(std::size_t node);

@@ -17,7 +17,8 @@ namespace {
 struct Totals {
   std::uint64_t seeds = 0;
   std::uint64_t failed = 0;
-  std::uint64_t lively = 0;  // had their second phase
+  std::uint64_t lively = 0;     // had their second phase
+  std::uint64_t undecided = 0;  // had a history too hard to judge as a whole
   std::uint64_t events = 0;
   std::uint64_t operations = 0;
   Duration simulated{};
@@ -39,6 +40,7 @@ bool run_seed(const SwarmCommand& command, std::uint64_t seed, Totals& totals) {
   const Run result = simulate(options);
   ++totals.seeds;
   totals.lively += result.statistics.lively;
+  totals.undecided += result.statistics.undecided;
   totals.events += result.statistics.events;
   totals.operations += result.statistics.operations;
   totals.simulated += result.statistics.simulated;
@@ -108,6 +110,7 @@ int run_jobs(const SwarmCommand& command, Totals& totals) {
     totals.seeds += own.seeds;
     totals.failed += own.failed;
     totals.lively += own.lively;
+    totals.undecided += own.undecided;
     totals.events += own.events;
     totals.operations += own.operations;
     totals.simulated += own.simulated;
@@ -132,12 +135,12 @@ int swarm(const SwarmCommand& command) {
   const double simulated = std::chrono::duration<double>(totals.simulated).count();
   // After a failure the last lines are those that say how to reproduce it: the summary goes
   // elsewhere.
-  fmt::print(
-      code == kExitClean ? stdout : stderr,
-      "swarm: seeds={} failed={} lively={} events={} operations={} simulated={:.0f}s wall={:.1f}s "
-      "({:.0f} simulated seconds a second)\n",
-      totals.seeds, totals.failed, totals.lively, totals.events, totals.operations, simulated,
-      seconds, simulated / seconds);
+  fmt::print(code == kExitClean ? stdout : stderr,
+             "swarm: seeds={} failed={} lively={} undecided={} events={} operations={} "
+             "simulated={:.0f}s wall={:.1f}s "
+             "({:.0f} simulated seconds a second)\n",
+             totals.seeds, totals.failed, totals.lively, totals.undecided, totals.events,
+             totals.operations, simulated, seconds, simulated / seconds);
   return code;
 }
 
