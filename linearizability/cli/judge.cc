@@ -72,6 +72,38 @@ Result<Report> check_within(const Case& subject, const Limits& limits, Watch& wa
   return report;
 }
 
+// The bytes of the UTF-8 character at the beginning of `text`; 0 if there is none.
+std::size_t character_size(std::string_view text) {
+  const auto first = static_cast<unsigned char>(text[0]);
+  const std::size_t size = first < 0x80   ? 1
+                           : first < 0xc2 ? 0
+                           : first < 0xe0 ? 2
+                           : first < 0xf0 ? 3
+                           : first < 0xf5 ? 4
+                                          : 0;
+  if (size > text.size()) return 0;
+  for (std::size_t i = 1; i < size; ++i) {
+    if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) return 0;
+  }
+  return size;
+}
+
+// A JSON string. Keys, values and names of files may be any bytes: what is no UTF-8 becomes U+FFFD.
+void append_string(std::string& out, std::string_view text) {
+  std::string valid;
+  while (!text.empty()) {
+    const std::size_t size = character_size(text);
+    if (size == 0) {
+      valid += "\xef\xbf\xbd";
+      text.remove_prefix(1);
+    } else {
+      valid += text.substr(0, size);
+      text.remove_prefix(size);
+    }
+  }
+  append_quoted(out, valid);
+}
+
 void append_ids(std::string& out, std::string_view name, std::span<const OperationId> ids) {
   fmt::format_to(std::back_inserter(out), "\"{}\":[", name);
   std::array<char, 16> digits;
@@ -96,7 +128,7 @@ void append_core(std::string& out, const Judged& judged) {
     fmt::format_to(std::back_inserter(out),
                    "{{\"op\":{},\"line\":{},\"process\":{},\"end\":\"{}\",\"what\":", id,
                    judged.subject.reading.lines[id], operation.process, to_string(operation.end));
-    append_quoted(out, label_of(history, id));
+    append_string(out, label_of(history, id));
     out += '}';
   }
   out += "]}";
@@ -109,13 +141,13 @@ void append_explanation(std::string& out, const Explanation& explanation) {
   for (const auto& possibility : explanation.possibilities) {
     if (std::exchange(begun, true)) out += ',';
     out += "{\"state\":";
-    append_quoted(out, possibility.state);
+    append_string(out, possibility.state);
     append_ids(out += ',', "linearized", possibility.linearized);
     out += ",\"next\":[";
     for (std::size_t i = 0; i < possibility.next.size(); ++i) {
       fmt::format_to(std::back_inserter(out), "{}{{\"op\":{},\"why\":", i > 0 ? "," : "",
                      possibility.next[i].operation);
-      append_quoted(out, possibility.next[i].why);
+      append_string(out, possibility.next[i].why);
       out += '}';
     }
     out += "]}";
@@ -196,9 +228,9 @@ std::string json_of(const Judged& judged) {
   const Case& subject = judged.subject;
   const Report& report = judged.report;
   std::string out = "{\"lincheck\":1,\"file\":";
-  append_quoted(out, judged.file);
+  append_string(out, judged.file);
   if (judged.error) {
-    append_quoted(out += ",\"error\":", judged.error->message);
+    append_string(out += ",\"error\":", judged.error->message);
     return out += '}';
   }
   fmt::format_to(
@@ -206,7 +238,7 @@ std::string json_of(const Judged& judged) {
       ",\"verdict\":\"{}\",\"ops\":{},\"ms\":{:.3f},\"read_ms\":{:.3f},\"check_ms\":{:.3f}",
       to_string(report.verdict), subject.reading.history.size(), judged.ms(), subject.read_ms,
       judged.check_ms);
-  if (!report.reason.empty()) append_quoted(out += ",\"reason\":", report.reason);
+  if (!report.reason.empty()) append_string(out += ",\"reason\":", report.reason);
   if (!subject.model) return out += '}';  // a limit struck while reading
   fmt::format_to(std::back_inserter(out),
                  ",\"format\":\"{}\",\"model\":\"{}\",\"steps\":{},\"algorithms\":[",
@@ -217,7 +249,7 @@ std::string json_of(const Judged& judged) {
   }
   out += ']';
   if (subject.initial != kUnsaid)
-    append_quoted(out += ",\"initial\":", subject.reading.history.values().print(subject.initial));
+    append_string(out += ",\"initial\":", subject.reading.history.values().print(subject.initial));
   if (report.verdict == Verdict::linearizable) append_ids(out += ',', "witness", report.witness);
   if (report.verdict == Verdict::not_linearizable) append_core(out, judged);
   if (judged.explanation) append_explanation(out, *judged.explanation);

@@ -17,16 +17,20 @@ namespace {
 constexpr std::array<std::string_view, 5> kFormatNames{"auto", "json", "jepsen-log", "edn-lines",
                                                        "edn"};
 
-// What the text begins with tells the form: { " is JSON, { : and # are maps, [ and ( a collection;
-// a log has the mark of its program somewhere in its beginning.
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+
+// A log has the mark of its program in its beginning, and does not begin as EDN and JSON do.
+bool is_log(std::string_view text) {
+  if (!text.substr(0, 1u << 16).contains("jepsen.util")) return false;
+  const std::string_view start = text.substr(text.find_first_not_of(" \t\r\n"));
+  if (start[0] == '[')
+    return !start.starts_with("[{") && !start.starts_with("[#") && start[1] > ' ';
+  return std::string_view("{(;#").find(start[0]) == std::string_view::npos;
+}
+
+// What the text begins with tells the form: { " is JSON, { : and # are maps, [ and ( a collection.
 std::optional<Format> recognize(std::string_view text) {
-  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
-  if (text.substr(0, 1u << 16).contains("jepsen.util")) {
-    const std::size_t first = text.find_first_not_of(" \t\r\n");
-    if (text[first] != '{' && text[first] != '[' && text[first] != '(' && text[first] != ';') {
-      return Format::jepsen_log;
-    }
-  }
+  if (is_log(text)) return Format::jepsen_log;
   EdnScanner scanner(text);
   if (!scanner.skip_blank()) return std::nullopt;
   const std::string_view rest = scanner.rest();
@@ -165,6 +169,7 @@ std::span<const std::string_view> format_names() {
 }
 
 Result<Reading> read_history(std::string_view text, const ReadOptions& options) {
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   Format format = options.format;
   if (format == Format::automatic) {
     const auto recognized = recognize(text);

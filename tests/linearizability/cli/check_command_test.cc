@@ -161,6 +161,16 @@ TEST(Check, JsonHasTheCoreAndWhy) {
   EXPECT_EQ(outcome.code, 1);
 }
 
+TEST(Check, JsonIsUtf8WhateverTheKeys) {
+  const std::string text =
+      "{\"process\":0,\"invoke\":1,\"return\":2,\"f\":\"read\",\"key\":\"\xff\xc3\xa9\xe2\x82\","
+      "\"result\":1}";
+  const auto object = boost::json::parse(lincheck({"--json", "-"}, text).out).as_object();
+  const auto& described = object.at("core").as_object().at("described").as_array();
+  EXPECT_EQ(described[0].as_object().at("what").as_string(),
+            "read \"\xef\xbf\xbd\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\": 1");
+}
+
 TEST(Check, JsonOfAnUnreadableFileHasTheError) {
   const Outcome outcome = lincheck({"--json", "-"}, "hello");
   EXPECT_THAT(std::string(boost::json::parse(outcome.out).as_object().at("error").as_string()),

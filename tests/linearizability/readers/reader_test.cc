@@ -21,6 +21,9 @@ TEST(Reader, TellsTheFormByTheContent) {
   EXPECT_EQ(form_of("; jepsen.util\n[{:process 0 :type :invoke :f :read}]"), "edn");
   EXPECT_EQ(form_of("({:process 0 :type :invoke :f :read})"), "edn");
   EXPECT_EQ(form_of("starting\nINFO  jepsen.util - 0 :invoke :read nil\n"), "jepsen-log");
+  EXPECT_EQ(form_of("[main] INFO  jepsen.util - 0 :invoke :read nil\n"), "jepsen-log");
+  EXPECT_EQ(form_of("\xef\xbb\xbf[{:process 0 :type :invoke :f :read}]"), "edn");
+  EXPECT_EQ(form_of("\xef\xbb\xbf{\"process\":0,\"invoke\":1,\"f\":\"read\"}"), "json");
   EXPECT_EQ(form_of(""), "edn-lines");
   EXPECT_THAT(form_of("hello"), StartsWith("line 1: this is no form"));
 }

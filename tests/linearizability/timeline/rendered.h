@@ -28,10 +28,13 @@ inline std::string rendered(std::string_view text, std::string_view title = "tes
 }
 
 // The data inside a page.
-inline boost::json::object data_of(const std::string& page) {
+inline std::string text_of_data(const std::string& page) {
   const std::string_view begin = "<script type=\"application/json\" id=\"history\">";
   const std::size_t first = page.find(begin) + begin.size();
-  return boost::json::parse(page.substr(first, page.find("</script>", first) - first)).as_object();
+  return page.substr(first, page.find("</script>", first) - first);
+}
+inline boost::json::object data_of(const std::string& page) {
+  return boost::json::parse(text_of_data(page)).as_object();
 }
 
 }  // namespace raftkv::linearizability

@@ -74,6 +74,7 @@ TEST(Timeline, NothingInAHistoryCanBreakOutOfItsScript) {
                                         evil + R"(","value":")" + evil + "\"}",
                                     evil);
   EXPECT_THAT(page, Not(HasSubstr(evil)));
+  EXPECT_THAT(text_of_data(page), Not(HasSubstr("<")));
   EXPECT_EQ(data_of(page).at("file").as_string(), evil);
 }
 
