@@ -58,16 +58,17 @@ class LevelDbLogStore final : public replica::LogStore {
   // behind its end; durable.
   [[nodiscard]] Status restart_behind(raft::Index before, raft::Term before_term);
 
-  // --- any thread ---
-  [[nodiscard]] Result<std::vector<raft::Entry>> read(raft::Index from, raft::Index to,
-                                                      std::size_t bytes_max) override;
-  [[nodiscard]] raft::Index first() const { return raft::Index(first_.load()); }
-  [[nodiscard]] raft::Index last() const { return raft::Index(last_.load()); }
   // The term at `index`, at least first() - 1 and at most last(). Errors: corrupt, fatal.
   [[nodiscard]] Result<raft::Term> term(raft::Index index);
   // The terms of the whole log. Finds their borders by search: reads a logarithm of the entries of
   // each term.
   [[nodiscard]] Result<std::vector<raft::TermRun>> term_runs();
+
+  // --- any thread ---
+  [[nodiscard]] Result<std::vector<raft::Entry>> read(raft::Index from, raft::Index to,
+                                                      std::size_t bytes_max) override;
+  [[nodiscard]] raft::Index first() const { return raft::Index(first_.load()); }
+  [[nodiscard]] raft::Index last() const { return raft::Index(last_.load()); }
 
  private:
   // What an append leads to, before it is durable.

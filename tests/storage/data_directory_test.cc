@@ -90,7 +90,8 @@ std::unique_ptr<TestDisk> used_node() {
 }
 
 Error error_of_open(TestDisk& disk) {
-  const auto node = take(disk, false)->open();
+  const auto directory = take(disk, false);
+  const auto node = directory->open();
   return node ? Error{} : node.error();
 }
 
