@@ -220,6 +220,24 @@ const CLI::App& named(const CLI::App& app) {
   return below.empty() ? app : named(*below.front());
 }
 
+// "raftkv leader transfer" for that command.
+std::string path_of(const CLI::App& app) {
+  const auto below = app.get_subcommands();
+  return app.get_name() + (below.empty() ? "" : " " + path_of(*below.front()));
+}
+
+std::string help_of(const CLI::App& app) {
+  const std::string path = path_of(app);
+  const std::size_t last = path.rfind(' ');
+  return named(app).help(last == std::string::npos ? "" : path.substr(0, last));
+}
+
+Said mistake(const CLI::App& app, std::string_view what) {
+  return {.exit_code = kUsage,
+          .out = {},
+          .err = fmt::format("raftkv: {} (`{} --help` says more)\n", what, path_of(app))};
+}
+
 Command chosen(const CLI::App& app, Parsed& parsed) {
   if (app.got_subcommand("init")) return parsed.init;
   if (app.got_subcommand("serve")) {
@@ -254,19 +272,22 @@ Command parse_command_line(std::vector<std::string> arguments) {
   add_key_commands(app, parsed);
   add_administration(app, parsed);
 
+  const auto is_first = [&](const CLI::App* command) {
+    return command->get_name() == arguments.front();
+  };
+  if (!arguments.empty() && !arguments.front().starts_with('-') &&
+      app.get_subcommands(is_first).empty()) {
+    return mistake(app, fmt::format("there is no command '{}'", arguments.front()));
+  }
   std::ranges::reverse(arguments);  // CLI11 takes them from the back
   try {
     app.parse(std::move(arguments));
   } catch (const CLI::CallForHelp&) {
-    return Said{.exit_code = kDone, .out = named(app).help(), .err = {}};
+    return Said{.exit_code = kDone, .out = help_of(app), .err = {}};
   } catch (const CLI::CallForVersion&) {
     return Said{.exit_code = kDone, .out = fmt::format("raftkv {}\n", kVersion), .err = {}};
   } catch (const CLI::ParseError& error) {
-    const std::string command = named(app).get_display_name();
-    return Said{.exit_code = kUsage,
-                .out = {},
-                .err = fmt::format("raftkv: {} (`{} --help` says more)\n", error.what(),
-                                   &named(app) == &app ? "raftkv" : "raftkv " + command)};
+    return mistake(app, error.what());
   }
   return chosen(app, parsed);
 }

@@ -50,6 +50,10 @@ TEST(CommandLine, HelpHelpsWithEveryCommand) {
     }
   }
   EXPECT_THAT(said({"serve", "--help"}).out, HasSubstr("--election-timeout"));
+  EXPECT_THAT(said({"leader", "transfer", "--help"}).out,
+              HasSubstr("Usage: raftkv leader transfer"));
+  EXPECT_THAT(said({"start"}).err, HasSubstr("there is no command 'start'"));
+  EXPECT_THAT(said({"get"}).err, HasSubstr("`raftkv get --help`"));
   EXPECT_THAT(said({"get", "--help"}).out, HasSubstr("5 outcome unknown"));
 }
 
