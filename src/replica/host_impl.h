@@ -36,6 +36,7 @@ struct Stop {
   };
   Phase phase = Phase::handing_over;
   bool led = false;  // when it was asked to stop
+  Time hand_over_until{};
   Time deadline{};
   std::move_only_function<void()> done;
 };

@@ -1,9 +1,15 @@
+#include <algorithm>
 #include <utility>
 
 #include "src/base/check.h"
 #include "src/replica/host_impl.h"
 
 namespace raftkv::replica {
+namespace {
+
+constexpr int kHandOverElectionTimeouts = 2;
+
+}  // namespace
 
 // A disk that failed once may have lost what it said was durable: nothing that this node says may
 // be believed.
@@ -21,6 +27,10 @@ void Host::Impl::stop(Duration limit, std::move_only_function<void()> done) {
   CHECK(!stop_, "a node is stopped once");
   stop_.emplace();
   stop_->deadline = now() + limit;
+  // A successor is there after a message and an election, or there is none: the last nodes of a
+  // cluster that is shut down must not wait for one.
+  stop_->hand_over_until =
+      std::min(stop_->deadline, now() + kHandOverElectionTimeouts * options_.raft.election_timeout);
   stop_->done = std::move(done);
   // Refused: there is nobody to hand over to, or it is being done already.
   stop_->led = takes_part() && leads();
@@ -39,7 +49,7 @@ void Host::Impl::advance_stop(Time time) {
   // requests.
   const bool awaits_successor = stop_->led && !raft_.leader();
   if (stop_->phase == Phase::handing_over &&
-      (out_of_time || !(raft_.transferring() || awaits_successor))) {
+      (time >= stop_->hand_over_until || !(raft_.transferring() || awaits_successor))) {
     stop_->phase = Phase::draining;
   }
   if (stop_->phase == Phase::draining && (out_of_time || requests_.size() == 0)) {

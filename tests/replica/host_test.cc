@@ -629,6 +629,16 @@ TEST_F(Cluster, StoppingLeaderHandsOverAndLeavesACleanDisk) {
   EXPECT_EQ(world.unanswered(), 0u);
 }
 
+TEST_F(Cluster, StoppingLeaderDoesNotWaitLongForASuccessorThatCannotBe) {
+  const std::string leader = world.elect();
+  world.isolate(leader);
+  bool done = false;
+  const Time begun = world.now();
+  world.host(leader).stop(60s, [&] { done = true; });
+  ASSERT_TRUE(world.run_until([&] { return done; }, 60s));
+  EXPECT_LT(world.now() - begun, 5s);
+}
+
 TEST_F(Cluster, StopEndsAtItsLimitEvenIfTheDiskHangs) {
   const std::string leader = world.elect();
   world.isolate(leader);
