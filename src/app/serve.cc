@@ -150,6 +150,10 @@ class Start {
 
   Said serve() {
     set_up_logs(options_.log_json, options_.log_level);
+    if (!was_node_) {
+      spdlog::info("event=joined id={} member={} cluster={}", options_.id,
+                   opened_->identity.member.value, to_hex(opened_->identity.cluster.value));
+    }
     if (was_node_ && !options_.join.empty()) {
       spdlog::info("event=join_ignored reason=\"this node has joined before\"");
     }

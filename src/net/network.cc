@@ -317,6 +317,8 @@ void Network::Impl::inbound_closed(Inbound& connection, const error_code& why) {
   spdlog::debug("event=peer_disconnected direction=in member={} reason=\"{}\"", member.value,
                 why.message());
   if (process_gone(why)) tell(member, raft::PeerEvent::disconnected);
+  // Nothing is remembered of those whom this node does not talk to.
+  if (!outbound_.contains(member)) told_.erase(member);
 }
 
 void Network::Impl::inbound_refused(Inbound& connection, const Error& why) {
