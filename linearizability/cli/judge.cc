@@ -192,9 +192,11 @@ Judged judge(const std::string& file, const JudgeOptions& options, const Limits&
   Judged judged;
   judged.file = file;
   Watch watch(limits);
+  const auto opened = Clock::now();
   auto subject = read_case(file, options, [&](std::uint32_t) { return watch.keep_going(); });
   if (!subject && subject.error().code == ErrorCode::exhausted && !watch.reason().empty()) {
     judged.report = unknown(watch.reason());
+    judged.subject.read_ms = ms_since(opened);
     return judged;
   }
   if (!subject) {

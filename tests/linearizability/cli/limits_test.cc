@@ -10,6 +10,7 @@
 namespace raftkv::linearizability {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -21,6 +22,15 @@ constexpr bool kSanitized = true;
 #else
 constexpr bool kSanitized = false;
 #endif
+
+std::string million_writes() {
+  std::string text;
+  for (int i = 0; i < 1'000'000; ++i) {
+    text += "{\"process\":0,\"invoke\":" + std::to_string(i * 2) +
+            ",\"return\":" + std::to_string(i * 2 + 1) + ",\"f\":\"write\",\"value\":1}\n";
+  }
+  return text;
+}
 
 TEST(Limits, TheTimeoutIsKeptWithin10Percent) {
   const Outcome outcome = lincheck({"--timeout", "3s", "-"}, hard_history());
@@ -42,14 +52,15 @@ TEST(Limits, MemoryIsKeptWithin10Percent) {
 
 TEST(Limits, MemoryIsKeptWhileReading) {
   if (kSanitized) GTEST_SKIP() << "a sanitizer counts as well: memory was not looked at";
-  std::string text;
-  for (int i = 0; i < 1'000'000; ++i) {
-    text += "{\"process\":0,\"invoke\":" + std::to_string(i * 2) +
-            ",\"return\":" + std::to_string(i * 2 + 1) + ",\"f\":\"write\",\"value\":1}\n";
-  }
-  const Outcome outcome = lincheck({"--memory", "100MiB", "-"}, text);
+  const Outcome outcome = lincheck({"--memory", "100MiB", "-"}, million_writes());
   EXPECT_EQ(outcome.code, 2);
   EXPECT_LE(outcome.memory_bytes_max, 110u << 20);
+}
+
+TEST(Limits, TheTimeoutIsKeptWhileReading) {
+  const Outcome outcome = lincheck({"--timeout", "20ms", "-"}, million_writes());
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.out, ContainsRegex("unknown ops=0 ms=[1-9]"));
 }
 
 TEST(Limits, SeveralFilesUseAllCores) {
