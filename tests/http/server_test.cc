@@ -172,6 +172,27 @@ TEST_F(ServerTest, AnswersASlowHeaderWithATimeout) {
   EXPECT_THAT(client.received(), HasSubstr("\"outcome\":\"not_applied\""));
 }
 
+TEST_F(ServerTest, LingersOnlyUntilTheClientHasClosed) {
+  ServerOptions options = test_options();
+  options.header_timeout = 50ms;
+  options.linger_timeout = 10 * kGenerous;
+  start(options);
+  Client slow = connect();
+  slow.send("GET /livez HTTP/1.1\r\nHo");
+  slow.run_until_closed();
+  Client wrong = connect();
+  wrong.send("nonsense\n");
+  wrong.run_until_closed();
+  EXPECT_EQ(server_->stats().connections_open, 2u);
+  slow.send("st: n\r\n\r\n");
+  wrong.send("and more of it");
+  slow.close();
+  wrong.close();
+  Client other = connect();
+  other.close();
+  other.run_until([this] { return server_->stats().connections_open == 0; });
+}
+
 TEST_F(ServerTest, AHeaderThatTricklesGetsNoMoreTime) {
   ServerOptions options = test_options();
   options.header_timeout = 100ms;
