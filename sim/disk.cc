@@ -19,8 +19,10 @@ void execute(std::vector<raft::Entry>& log, std::optional<Index> truncate_from, 
     log.resize(std::min(log.size(), static_cast<std::size_t>(truncate_from->value - 1)));
     return;
   }
-  CHECK(entry.index().value == log.size() + 1, "an entry does not follow the log's end");
-  log.push_back(std::move(entry));
+  const std::size_t at = entry.index().value - 1;
+  CHECK(at <= log.size(), "an entry does not follow the log's end");
+  if (at == log.size()) log.emplace_back();
+  log[at] = std::move(entry);  // without a truncation before it, what lies behind it stays
 }
 
 }  // namespace

@@ -625,7 +625,13 @@ void Invariants::durable_truncated(std::size_t node, Index from) {
 }
 
 void Invariants::durable_appended(std::size_t node, const raft::Entry& entry) {
-  ghost_.nodes[node].durable.append(entry);
+  LogMirror& log = ghost_.nodes[node].durable;
+  if (entry.index() <= log.last()) {
+    fail("I2", node, "on its disk entry {} is replaced, and what lies behind it is kept",
+         entry.index().value);
+    return;
+  }
+  log.append(entry);
 }
 
 }  // namespace raftkv::sim

@@ -92,15 +92,15 @@ enum class Verb : std::uint8_t {
 struct Action {
   Duration at{};
   Verb verb = Verb::heal;
-  Who who;
-  Who other;
-  std::vector<Who> group;
+  Who who = {};
+  Who other = {};
+  std::vector<Who> group = {};
   std::uint32_t label = 0;
   std::uint64_t count = 0;
   std::uint64_t count2 = 0;
   std::uint64_t count3 = 0;
   int client = 0;                                          // 0: a client of its own
-  std::vector<std::pair<std::string, std::string>> pairs;  // get, del: the key alone
+  std::vector<std::pair<std::string, std::string>> pairs = {};  // get, del: the key alone
   Level level = Level::default_;
 
   // Through which node an operation or an administrator's request goes; without it the client
