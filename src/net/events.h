@@ -15,9 +15,14 @@ class Inbound;
 struct OutboundEvents {
   virtual ~OutboundEvents() = default;
   virtual void outbound_connected(raft::MemberId peer) = 0;
-  // A connection has ended, or none came about (`was_connected` is false). It will be tried again.
+  // What a failure is, beside all others since there was a connection.
+  struct News {
+    bool failing = false;  // the first
+    bool gone = false;     // the first that says that the peer's process is gone
+  };
+  // A connection has ended, or none came about. It will be tried again.
   virtual void outbound_failed(raft::MemberId peer, const boost::system::error_code& why,
-                               bool was_connected) = 0;
+                               News news) = 0;
 };
 
 struct InboundEvents {

@@ -107,7 +107,7 @@ class Network::Impl : public OutboundEvents,
 
  private:
   void outbound_connected(raft::MemberId peer) override;
-  void outbound_failed(raft::MemberId peer, const error_code& why, bool was_connected) override;
+  void outbound_failed(raft::MemberId peer, const error_code& why, News news) override;
   Status inbound_frame(Inbound& connection, SharedBytes frame) override;
   void inbound_closed(Inbound& connection, const error_code& why) override;
   void inbound_refused(Inbound& connection, const Error& why) override;
@@ -138,8 +138,6 @@ class Network::Impl : public OutboundEvents,
   // In the order in which they came. Strangers have sent no frame yet.
   std::list<std::shared_ptr<Inbound>> strangers_;
   std::map<raft::MemberId, std::shared_ptr<Inbound>> inbound_;
-  // What was told last, so that a peer that stays away is told once.
-  std::map<raft::MemberId, raft::PeerEvent> told_;
   LogGate refused_gate_{5, 10s};
   LogGate accept_gate_{1, 10s};
 };
@@ -215,7 +213,6 @@ void Network::Impl::sweep() {
       continue;
     }
     connection.close();
-    told_.erase(it->first);
     it = outbound_.erase(it);
     --unkept;
   }
@@ -228,14 +225,12 @@ void Network::Impl::outbound_connected(raft::MemberId peer) {
   tell(peer, raft::PeerEvent::connected);
 }
 
-void Network::Impl::outbound_failed(raft::MemberId peer, const error_code& why,
-                                    bool was_connected) {
-  const auto told = told_.find(peer);
-  if (was_connected || told == told_.end() || told->second != raft::PeerEvent::disconnected) {
+void Network::Impl::outbound_failed(raft::MemberId peer, const error_code& why, News news) {
+  if (news.failing) {
     spdlog::info("event=peer_unreachable direction=out member={} address={} reason=\"{}\"",
                  peer.value, outbound_[peer]->address(), why.message());
   }
-  if (process_gone(why)) tell(peer, raft::PeerEvent::disconnected);
+  if (news.gone) tell(peer, raft::PeerEvent::disconnected);
 }
 
 // --- inbound
@@ -317,8 +312,6 @@ void Network::Impl::inbound_closed(Inbound& connection, const error_code& why) {
   spdlog::debug("event=peer_disconnected direction=in member={} reason=\"{}\"", member.value,
                 why.message());
   if (process_gone(why)) tell(member, raft::PeerEvent::disconnected);
-  // Nothing is remembered of those whom this node does not talk to.
-  if (!outbound_.contains(member)) told_.erase(member);
 }
 
 void Network::Impl::inbound_refused(Inbound& connection, const Error& why) {
@@ -334,9 +327,6 @@ void Network::Impl::say_refused(const std::string& remote, std::string_view why)
 }
 
 void Network::Impl::tell(raft::MemberId peer, raft::PeerEvent event) {
-  const auto [at, first] = told_.try_emplace(peer, event);
-  if (!first && at->second == event) return;
-  at->second = event;
   if (handlers_.peer_event) handlers_.peer_event(peer, event);
 }
 

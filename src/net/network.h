@@ -25,8 +25,9 @@ namespace raftkv::net {
 struct Handlers {
   // One whole frame; an error closes the connection it came on, with one line in the log.
   std::move_only_function<Status(SharedBytes)> receive;
-  // Told when it changes: connected by the first connection in either direction, disconnected when
-  // the peer's process has closed a connection, reset or refused it. Silence is not told.
+  // Connected: a new connection, in either direction (an inbound one with its first frame).
+  // Disconnected: the peer's process has closed a connection or reset it, or refuses new ones; told
+  // once for as long as it refuses. Silence is not told.
   std::move_only_function<void(raft::MemberId, raft::PeerEvent)> peer_event;
 };
 

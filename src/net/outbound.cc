@@ -136,6 +136,7 @@ void Outbound::connect(std::uint64_t attempt) {
 void Outbound::on_connected(std::uint64_t attempt) {
   timer_.cancel();
   state_ = State::connected;
+  failing_ = gone_ = false;
   ++stats_.outbound;
   connected_at_ = std::chrono::steady_clock::now();
   set_peer_options(socket_, options_.silence_max);
@@ -200,6 +201,9 @@ void Outbound::wait_writable() {
 }
 
 void Outbound::fail(const ErrorCode& why) {
+  const bool gone = process_gone(why);
+  const OutboundEvents::News news = {.failing = !std::exchange(failing_, true),
+                                     .gone = gone && !std::exchange(gone_, true)};
   const bool was_connected = state_ == State::connected;
   if (was_connected) {
     --stats_.outbound;
@@ -216,7 +220,7 @@ void Outbound::fail(const ErrorCode& why) {
   resolver_.cancel();
   timer_.cancel();
   pause();
-  events_.outbound_failed(peer_, why, was_connected);
+  events_.outbound_failed(peer_, why, news);
 }
 
 void Outbound::pause() {

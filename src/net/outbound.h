@@ -72,6 +72,8 @@ class Outbound : public std::enable_shared_from_this<Outbound> {
 
   State state_ = State::idle;
   bool kept_ = false;
+  bool failing_ = false;   // no connection since a failure
+  bool gone_ = false;      // and a failure since then said that no process is there
   bool flushing_ = false;  // a flush is posted, or waits until the socket takes more
   std::uint64_t attempt_ =
       0;  // which connection a completion belongs to: late ones of older ones are ignored
