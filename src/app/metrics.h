@@ -1,4 +1,4 @@
-// Metrics in Prometheus' text format (GET /metrics; docs/api.md lists them).
+// Metrics in Prometheus' text format (GET /metrics).
 #pragma once
 
 #include <cstddef>
