@@ -92,16 +92,20 @@ void add_judge_options(CLI::App& app, JudgeOptions& judge, std::string& format) 
       "In EDN, an ok read of nil found no value (default: as in Knossos, it says nothing)");
 }
 
-void add_check_options(CLI::App& app, CheckCommand& command, std::string& timeout,
-                       std::string& memory) {
-  app.add_option(
-         "-t,--timeout", timeout,
-         "For each file, as 90s, 5m, 200ms; 0 for none; then the verdict is unknown (default: 60s)")
+void add_timeout(CLI::App& app, std::string& timeout, const std::string& help) {
+  app.add_option("-t,--timeout", timeout, help)
       ->check(CLI::Validator(
           [](const std::string& t) {
             return parse_duration(t) ? "" : "a time is 90s, 5m or 200ms";
           },
           "TIME"));
+}
+
+void add_check_options(CLI::App& app, CheckCommand& command, std::string& timeout,
+                       std::string& memory) {
+  add_timeout(
+      app, timeout,
+      "For each file, as 90s, 5m, 200ms; 0 for none; then the verdict is unknown (default: 60s)");
   app.add_option("--memory", memory,
                  "For the whole program, as 512MiB, 4GiB; then the verdict is unknown (default: "
                  "3/4 of the machine's)")
@@ -156,6 +160,7 @@ CommandLine parse_command_line(int count, const char* const* arguments) {
   CLI::App* const verify = app.add_subcommand(
       "verify", "Check a proof that --json wrote, in one pass and without a search");
   add_judge_options(*verify, line.verify_command.judge, format);
+  add_timeout(*verify, timeout, "For judging a core again; 0 for none (default: 60s)");
   verify->add_option("HISTORY", line.verify_command.history, "The history")
       ->required()
       ->type_name("");
@@ -177,7 +182,9 @@ CommandLine parse_command_line(int count, const char* const* arguments) {
     line.check_command.judge.read.format = *find_format(format);
     line.verify_command.judge.read.format = *find_format(format);
   }
-  if (!timeout.empty()) line.check_command.timeout = *parse_duration(timeout);
+  if (!timeout.empty()) {
+    line.check_command.timeout = line.verify_command.timeout = *parse_duration(timeout);
+  }
   if (!memory.empty()) line.check_command.memory_bytes = *parse_size(memory);
   return line;
 }

@@ -38,6 +38,7 @@ struct CheckCommand {
 
 struct VerifyCommand {
   JudgeOptions judge;
+  std::chrono::nanoseconds timeout{std::chrono::seconds(60)};  // for a core; 0: none
   std::string history;
   std::string proof;  // what --json wrote; "-" is the standard input
 };

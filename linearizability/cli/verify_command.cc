@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <limits>
 #include <optional>
 #include <string>
@@ -94,7 +95,33 @@ Result<Proof> find_proof(std::string_view text, const std::string& file) {
   return failure(ErrorCode::invalid, fmt::format("it has no proof of {}", file));
 }
 
-Status verify_core(const Case& subject, const Proof& proof) {
+// Both searches, one after the other: one must refute the core, and none find an order of it.
+// ErrorCode::exhausted: neither came to an end in time.
+Status judge_core(const Case& subject, const History& core, std::chrono::nanoseconds timeout) {
+  bool refuted = false;
+  for (const Algorithm algorithm : {Algorithm::depth_first, Algorithm::just_in_time}) {
+    const auto start = std::chrono::steady_clock::now();
+    Options options;
+    options.model = subject.model;
+    options.initial = subject.initial;
+    options.algorithm = algorithm;
+    options.want_core = options.want_witness = false;
+    options.keep_going = [&](const Progress&) {
+      return timeout.count() == 0 || std::chrono::steady_clock::now() - start < timeout / 2;
+    };
+    const auto report = check(core, options);
+    if (!report) return failure(report);
+    if (report->verdict == Verdict::linearizable) {
+      return failure(ErrorCode::invalid,
+                     fmt::format("the core alone is linearizable ({})", to_string(algorithm)));
+    }
+    refuted = refuted || report->verdict == Verdict::not_linearizable;
+  }
+  if (!refuted) return failure(ErrorCode::exhausted, "the time limit struck (--timeout)");
+  return {};
+}
+
+Status verify_core(const Case& subject, const Proof& proof, std::chrono::nanoseconds timeout) {
   const History& history = subject.reading.history;
   if (proof.core.empty()) return failure(ErrorCode::invalid, "it has no core");
   for (std::size_t i = 0; i < proof.core.size(); ++i) {
@@ -107,28 +134,17 @@ Status verify_core(const Case& subject, const Proof& proof) {
   }
   if (!std::ranges::is_sorted(proof.weakened))
     return failure(ErrorCode::invalid, "\"weakened\" is not in ascending order");
-  const History core = history.restricted_to(proof.core, proof.weakened);
-  for (const Algorithm algorithm : {Algorithm::depth_first, Algorithm::just_in_time}) {
-    Options options;
-    options.model = subject.model;
-    options.initial = subject.initial;
-    options.algorithm = algorithm;
-    options.want_core = options.want_witness = false;
-    const auto report = check(core, options);
-    if (!report) return failure(report);
-    if (report->verdict != Verdict::not_linearizable) {
-      return failure(ErrorCode::invalid,
-                     fmt::format("the core alone is {} ({})", to_string(report->verdict),
-                                 to_string(algorithm)));
-    }
-  }
-  return {};
+  return judge_core(subject, history.restricted_to(proof.core, proof.weakened), timeout);
 }
 
 int say(const std::string& file, std::string_view what, const Status& status) {
   if (status) {
     fmt::print("{}: {} holds\n", file, what);
     return kExitLinearizable;
+  }
+  if (status.error().code == ErrorCode::exhausted) {
+    fmt::print("{}: {} is not verified: {}\n", file, what, status.error().message);
+    return kExitUnknown;
   }
   fmt::print("{}: {} does not hold: {}\n", file, what, status.error().message);
   return kExitViolation;
@@ -161,7 +177,7 @@ int run_verify(const VerifyCommand& command) {
   }
   if (proof->verdict == to_string(Verdict::not_linearizable)) {
     return say(command.history, fmt::format("the core of {} operations", proof->core.size()),
-               verify_core(*subject, *proof));
+               verify_core(*subject, *proof, command.timeout));
   }
   fmt::print("{}: there is nothing to verify: the verdict is unknown\n", command.history);
   return kExitUnknown;

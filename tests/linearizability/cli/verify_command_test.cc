@@ -68,6 +68,18 @@ TEST(Verify, TakesModelAndInitialValueFromTheProof) {
   EXPECT_EQ(lincheck({"verify", "--initial", "7", file}, proof).code, 1);
 }
 
+TEST(Verify, ACoreThatTakesTooLongIsUnknown) {
+  const Folder folder;
+  const std::string file = folder.write("h.jsonl", hard_history());
+  std::string core;
+  for (int id = 0; id < 31; ++id) core += (id > 0 ? "," : "") + std::to_string(id);
+  const std::string proof = R"({"file":"h","verdict":"not-linearizable","core":{"operations":[)" +
+                            core + R"(],"weakened":[]}})";
+  const Outcome outcome = lincheck({"verify", "--timeout", "200ms", file}, proof);
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.out, HasSubstr("is not verified: the time limit struck"));
+}
+
 TEST(Verify, SaysWhatItCannotUse) {
   const Folder folder;
   const std::string file = folder.write("h.jsonl", kGood);
