@@ -67,7 +67,9 @@ void Client::begin() {
   operation_ = kNoOperation;
   if (is_operation(action_->verb)) {
     operation_ = kernel_.client_checks.invoked(process_, *action_, kernel_.now);
-    kernel_.trace.line(kernel_.now, "c{} invokes {}", process_, print(*action_));
+    if (kernel_.trace.on()) {
+      kernel_.trace.line(kernel_.now, "c{} invokes {}", process_, print(*action_));
+    }
   }
   kernel_.queue.push({.at = kernel_.now + kernel_.options.client_timeout,
                       .payload = number_,
@@ -209,11 +211,13 @@ void Client::end(Outcome outcome) {
   if (operation_ != kNoOperation) {
     kernel_.client_checks.returned(operation_, outcome, kernel_.now);
     kernel_.trace.mix(static_cast<std::uint64_t>(outcome) + (std::uint64_t{operation_} << 8));
-    kernel_.trace.line(kernel_.now, "c{} {} {}", process_,
-                       outcome == Outcome::ok     ? "ok"
-                       : outcome == Outcome::fail ? "fail"
-                                                  : "info",
-                       print(*action_));
+    if (kernel_.trace.on()) {
+      kernel_.trace.line(kernel_.now, "c{} {} {}", process_,
+                         outcome == Outcome::ok     ? "ok"
+                         : outcome == Outcome::fail ? "fail"
+                                                    : "info",
+                         print(*action_));
+    }
     // Nobody knows whether it is still under way: the process of the history never comes back.
     if (outcome == Outcome::info) process_ = processes_.next++;
   }

@@ -195,7 +195,7 @@ void World::respond(std::uint32_t at) {
 // --- actions ---
 
 void World::act(const Action& action) {
-  kernel_.trace.line(kernel_.now, "--- {}", print(action));
+  if (kernel_.trace.on()) kernel_.trace.line(kernel_.now, "--- {}", print(action));
   if (is_operation(action.verb) || is_administration(action.verb)) return operate(action);
   switch (action.verb) {
     case Verb::isolate:
