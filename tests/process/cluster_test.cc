@@ -256,7 +256,9 @@ TEST_F(Sigterm, HandsLeadershipOverAndStopsCleanly) {
   ASSERT_TRUE(eventually([&] { return load.acknowledged() >= 100; }));
   const int leader = cluster().wait_for_leader();
   EXPECT_EQ(cluster()[leader].terminate(), 0);
-  EXPECT_NE(cluster().wait_for_leader(), leader);
+  const int successor = cluster().wait_for_leader();
+  EXPECT_NE(successor, leader);
+  EXPECT_THAT(cluster()[successor].log(), HasSubstr("was handed leadership"));
   const auto acknowledged = load.acknowledged();
   EXPECT_TRUE(eventually([&] { return load.acknowledged() >= acknowledged + 100; }));
   load.stop();
