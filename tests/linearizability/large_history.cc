@@ -25,6 +25,7 @@ class Maker {
     next_process_ = what.clients + 1;  // one is the planter
     values_.assign(what.keys, kNil);
     texts_.resize(what.keys);
+    changed_.assign(what.keys, 0);
     for (std::uint32_t k = 0; k < what.keys; ++k) key_.push_back(k);
     next_key_ = what.keys;
   }
@@ -111,6 +112,9 @@ class Maker {
           texts_.emplace_back();
         }
         return random_.chance(1, 2) ? read(key(k)) : append(key(k), unique());
+      case Workload::store:
+      case Workload::indexed_store:
+        return random_store_call(k);
       default: {
         const std::uint64_t choice = random_.below(3);
         if (choice == 0) return read(key(k));
@@ -121,7 +125,43 @@ class Maker {
     }
   }
 
+  Call random_store_call(std::uint32_t k) {
+    const std::uint64_t choice = random_.below(10);
+    if (choice < 5) return read(key(k));
+    if (choice < 7) return write(key(k), unique());
+    if (choice < 8) return remove(key(k));
+    std::vector<Step> steps;
+    for (std::uint64_t left = 1 + random_.below(3); left > 0; --left) {
+      const auto other = static_cast<std::uint32_t>(random_.below(what_.keys));
+      steps.push_back({Function::write, key(other), unique()});
+    }
+    return transaction(std::move(steps));
+  }
+
+  Answer execute_in_store(std::uint32_t k, const Call& call) {
+    Answer answer;
+    if (call.function == Function::read) {
+      answer = {values_[k], values_[k] == kNil ? 0 : changed_[k], {}};
+    } else {
+      answer.index = ++index_;
+      if (call.function == Function::remove) answer.result = Value::boolean(values_[k] != kNil);
+      if (call.function == Function::transaction) {
+        for (const Step& step : call.steps)
+          change(static_cast<std::uint32_t>(builder_.values().number(step.key)), step.value);
+      } else {
+        change(k, call.function == Function::write ? call.argument : kNil);
+      }
+    }
+    if (what_.workload == Workload::store) answer.index = 0;
+    return answer;
+  }
+  void change(std::uint32_t k, Value value) {
+    if (value != kNil || values_[k] != kNil) changed_[k] = index_;
+    values_[k] = value;
+  }
+
   Answer execute(std::uint32_t k, const Call& call) {
+    if (what_.workload >= Workload::store) return execute_in_store(k, call);
     Answer answer;
     if (what_.workload == Workload::appends) {
       if (call.function == Function::append)
@@ -219,6 +259,8 @@ class Maker {
   HistoryBuilder builder_;
   std::vector<Client> clients_;
   std::vector<Value> values_;
+  std::vector<std::uint64_t> changed_;  // index of each key's last change
+  std::uint64_t index_ = 0;
   std::vector<std::string> texts_;
   std::vector<std::int64_t> key_;
   std::int64_t next_key_ = 0;
