@@ -12,7 +12,7 @@ namespace raftkv::linearizability {
 namespace {
 
 constexpr std::size_t kOperationsToExplainMax = 2000;
-constexpr std::uint64_t kStepsMax = 1u << 22;
+constexpr std::uint64_t kStepsMax = 1u << 18;
 constexpr std::uint64_t kMemoryMax = 1u << 30;
 
 Explanation explain_part(const History& core, const Part& part, const Options& options) {

@@ -38,6 +38,19 @@ class Machine {
   // True only if a step of this operation that succeeds never changes a state: then searches need
   // not branch on it.
   [[nodiscard]] virtual bool observes_only(OperationId id) const = 0;
+  // Operations of unknown end with the same number other than 0 have the same effect, whatever
+  // their calls say.
+  [[nodiscard]] virtual std::uint64_t effect(OperationId id) const {
+    (void)id;
+    return 0;
+  }
+  // True only if whatever may not read from this operation of unknown end (Model::may_read_from)
+  // either commutes with it or leaves nothing of its effect: then it need not take effect but right
+  // before one that may read from it.
+  [[nodiscard]] virtual bool waits_for_reader(OperationId id) const {
+    (void)id;
+    return false;
+  }
   // The state, for people.
   [[nodiscard]] virtual std::string print(std::span<const Word> state) const = 0;
 };
@@ -72,6 +85,13 @@ class Model {
   // is dropped. True is always safe.
   [[nodiscard]] virtual bool may_read_from(const History& history, const Operation& reader,
                                            const Operation& writer) const = 0;
+  // False only if the two, neither of which only observes, commute: in either order both can be
+  // executed from the same states, with the same answers and the same state in the end. True is
+  // always safe.
+  [[nodiscard]] virtual bool touch(const History& history, OperationId a, OperationId b) const {
+    (void)history, (void)a, (void)b;
+    return true;
+  }
   // For each operation of the part, whether it surely leaves nothing to read of what took effect
   // before it. False is always safe; true keeps cores small.
   [[nodiscard]] virtual std::vector<bool> replaces_all(const History& history,

@@ -68,14 +68,7 @@ class MapMachine final : public Machine {
       : history_(history), initial_(initial == kUnsaid ? kNil : initial) {
     if (indexed) ranks_.emplace(history, part);
     if (ranks_ && ranks_->none()) ranks_.reset();
-    for (const OperationId id : part) {
-      const Operation& op = history[id];
-      if (!op.has_steps()) {
-        add_key(op.key);
-        continue;
-      }
-      for (const Step& step : history.steps(op)) add_key(step.key);
-    }
+    for (const OperationId id : part) note(history[id]);
   }
 
   std::size_t words() const override {
@@ -109,17 +102,53 @@ class MapMachine final : public Machine {
     return op.end == End::ok && op.result == Value::boolean(false);
   }
 
+  std::uint64_t effect(OperationId id) const override {
+    const Operation& op = history_[id];
+    if (op.function != Function::write || is_seen(op.key, op.argument)) return 0;
+    return name(op.key, kUnseen);
+  }
+  // Where an answer shows several keys at once, it may wait for several operations.
+  bool waits_for_reader(OperationId id) const override {
+    return !history_[id].has_steps() && !several_shown_;
+  }
+
   std::string print(std::span<const Word> state) const override {
     std::string out;
     for (std::size_t i = 0; i < keys_.size(); ++i) {
       if (!out.empty()) out += ", ";
       if (keys_[i] != kUnsaid) out += history_.values().print(keys_[i]) + " = ";
-      out += history_.values().print(Value(state[i]));
+      out += Value(state[i]) == kUnseen ? "(a value that nobody read)"
+                                        : history_.values().print(Value(state[i]));
     }
     return out;
   }
 
  private:
+  // Values that no answer names are all the same: somebody's.
+  static constexpr Value kUnseen{0xffff'ffff};
+
+  static std::uint64_t name(Value key, Value value) {
+    return (static_cast<std::uint64_t>(key.id) << 32) | value.id;
+  }
+  void see(Value key, Value value) { seen_.insert(name(key, value), 1); }
+  [[nodiscard]] bool is_seen(Value key, Value value) const {
+    return value == kNil || seen_.find(name(key, value)) != nullptr;
+  }
+
+  void note(const Operation& op) {
+    if (!op.has_steps()) {
+      add_key(op.key);
+      if (op.function == Function::read) see(op.key, op.result);
+      if (op.function == Function::cas) see(op.key, op.expected);
+      return;
+    }
+    for (const Step& step : history_.steps(op)) {
+      add_key(step.key);
+      if (step.function != Function::read) continue;
+      see(step.key, step.value);
+      several_shown_ = several_shown_ || history_.steps(op).size() > 1;
+    }
+  }
   void add_key(Value key) {
     const bool is_new = place_.insert(key.id, static_cast<std::uint32_t>(keys_.size())).second;
     if (is_new) keys_.push_back(key);
@@ -137,7 +166,7 @@ class MapMachine final : public Machine {
   }
 
   void change(std::span<Word> state, std::size_t at, Value value, Word rank) {
-    state[at] = value.id;
+    state[at] = is_seen(keys_[at], value) ? value.id : kUnseen.id;
     if (ranks_) state[keys_.size() + at] = rank;
   }
 
@@ -183,6 +212,8 @@ class MapMachine final : public Machine {
   std::optional<IndexRanks> ranks_;
   std::vector<Value> keys_;
   FlatMap place_;
+  bool several_shown_ = false;
+  FlatMap seen_;  // values that answers or compare-and-sets name
 };
 
 class MapModel final : public Model {
@@ -219,6 +250,14 @@ class MapModel final : public Model {
       return step.function == Function::write && reads(history, reader, step.key, step.value);
     });
   }
+  // They do if they share a key, or have their places in the log.
+  bool touch(const History& history, OperationId a, OperationId b) const override {
+    if (is_kv_ && has_place(history, a) && has_place(history, b)) return true;
+    if (!history[a].has_steps()) return names(history, history[b], history[a].key);
+    return std::ranges::any_of(history.steps(history[a]), [&](const Step& step) {
+      return names(history, history[b], step.key);
+    });
+  }
   std::vector<bool> replaces_all(const History& history, const Part& part) const override {
     std::vector<bool> out(part.size(), false);
     const Value key = part.empty() ? kUnsaid : history[part[0]].key;
@@ -230,6 +269,14 @@ class MapModel final : public Model {
   }
 
  private:
+  static bool has_place(const History& history, OperationId id) {
+    return shown_index(history, id) != 0 && changes_log(history, history[id]);
+  }
+  static bool names(const History& history, const Operation& op, Value key) {
+    if (!op.has_steps()) return op.key == key;
+    return std::ranges::any_of(history.steps(op),
+                               [&](const Step& step) { return step.key == key; });
+  }
   // Whether the reader's answer fits finding `value` under `key`, and says something about it.
   static bool reads(const History& history, const Operation& reader, Value key, Value value) {
     switch (reader.function) {

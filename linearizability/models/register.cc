@@ -41,6 +41,7 @@ class RegisterMachine final : public Machine {
              (op.end == End::ok && op.result == Value::boolean(false))));
   }
 
+  bool waits_for_reader(OperationId) const override { return true; }
   std::string print(std::span<const Word> state) const override {
     return history_.values().print(Value(state[0]));
   }

@@ -58,6 +58,9 @@ class SetMachine final : public Machine {
            (op.end == End::ok && op.result == Value::boolean(false));
   }
 
+  // Who reads all may wait for several operations.
+  bool waits_for_reader(OperationId) const override { return answers_.empty(); }
+
   std::string print(std::span<const Word> state) const override {
     std::string out;
     for (std::size_t i = 0; i < elements_.size(); ++i) {

@@ -43,11 +43,17 @@ class Race {
        Patience& patience)
       : machine_(options.model->machine(history, part, options.initial)),
         timeline_(history, *options.model, part, *machine_, patience) {
+    const bool all_wait = timeline_.all_wait();
+    if (options.algorithm == Algorithm::automatic && !all_wait) {
+      searches_[0] =
+          std::make_unique<JustInTime>(history, timeline_, *machine_, want_witness, true);
+      hopeful_ = searches_[0].get();
+    }
     if (options.algorithm != Algorithm::depth_first) {
-      searches_[0] = std::make_unique<JustInTime>(history, timeline_, *machine_, want_witness);
+      searches_[1] = std::make_unique<JustInTime>(history, timeline_, *machine_, want_witness);
     }
     if (options.algorithm != Algorithm::just_in_time) {
-      searches_[1] = std::make_unique<DepthFirst>(history, timeline_, *machine_);
+      searches_[2] = std::make_unique<DepthFirst>(history, timeline_, *machine_);
     }
   }
 
@@ -61,7 +67,8 @@ class Race {
       const Search::State state =
           search->run(steps, memory_bytes_max - std::min(memory_bytes_max, others));
       if (state == Search::State::running) continue;
-      if (state == Search::State::out_of_memory) {
+      const bool hope_lost = state == Search::State::not_linearizable && search.get() == hopeful_;
+      if (state == Search::State::out_of_memory || hope_lost) {
         search.reset();
         continue;
       }
@@ -83,7 +90,9 @@ class Race {
  private:
   std::unique_ptr<Machine> machine_;
   Timeline timeline_;
-  std::array<std::unique_ptr<Search>, 2> searches_;
+  // One whose "not linearizable" means nothing, if it could be of use; and two exact ones.
+  std::array<std::unique_ptr<Search>, 3> searches_;
+  const Search* hopeful_ = nullptr;
   const Search* winner_ = nullptr;
 };
 

@@ -45,7 +45,7 @@ Search::State DepthFirst::run(std::uint64_t steps, std::uint64_t memory_bytes_ma
 }
 
 bool DepthFirst::has_room(std::uint64_t memory_bytes_max) {
-  const std::size_t stride = layout_.width() + 1;
+  const std::size_t stride = layout_.width() + 2;
   const std::size_t taken = timeline_.slots() + 1;
   const bool table_full = (seen_count_ + 1) * 2 > table_.size();
   if (!table_full && words_.capacity() - words_.size() >= stride &&
@@ -104,30 +104,54 @@ bool DepthFirst::try_next() {
   Frame& frame = frames_.back();
   const std::uint32_t cursor = frame.cursor++;
   const std::uint32_t returning = timeline_.events()[frame.event].of();
-  const Word* mask = layout_.mask_of(top());
+  bool taken = false;
   if (cursor <= timeline_.slots()) {
     const std::uint32_t i = cursor == 0 ? returning : now_.in_slot()[cursor - 1];
     if (i == kNobody || (cursor != 0 && i == returning)) return false;
-    const Timeline::Pending& op = timeline_.operation(i);
-    if (op.observes_only || has_bit(mask, op.slot) || !push_step(op.id)) return false;
-    set_bit(layout_.mask_of(top()), op.slot);
-    path_.push_back(i);
+    taken = try_operation(i);
   } else {
     const std::uint32_t k = now_.class_at()[cursor - 1 - timeline_.slots()];
-    if (k == kNobody) return false;
-    const Timeline::Class& of_class = timeline_.of_class(k);
-    if (layout_.count_of(top(), of_class.place) >= now_.appeared(k)) return false;
-    if (!push_step(of_class.members[0])) return false;
-    const Word* before = top() - layout_.width();
-    if (std::equal(before, before + layout_.state, top())) {  // it would have changed nothing
-      words_.resize(words_.size() - layout_.width());
-      return false;
-    }
-    ++layout_.count_of(top(), of_class.place);
-    path_.push_back(k | Lineage::kClassBit);
+    taken = k != kNobody && try_class(k);
   }
+  return taken;
+}
+
+bool DepthFirst::try_operation(std::uint32_t i) {
+  const Timeline::Pending& op = timeline_.operation(i);
+  const std::uint32_t to_read = frames_.back().to_read;
+  if (op.observes_only || has_bit(layout_.mask_of(top()), op.slot)) return false;
+  if (to_read != kNobody && !timeline_.may_read(i, to_read)) return false;
+  if (!push_step(op.id)) return false;
+  set_bit(layout_.mask_of(top()), op.slot);
+  path_.push_back(i);
+  to_read_ = kNobody;
   absorb_all();
   return true;
+}
+
+bool DepthFirst::try_class(std::uint32_t k) {
+  const Timeline::Class& of_class = timeline_.of_class(k);
+  const std::uint32_t to_read = frames_.back().to_read;
+  if (layout_.count_of(top(), of_class.place) >= now_.appeared(k)) return false;
+  if (to_read != kNobody && !timeline_.class_may_read(k, to_read)) return false;
+  if (!push_step(of_class.members[0])) return false;
+  const Word* before = top() - layout_.width();
+  if (std::equal(before, before + layout_.state, top())) {  // it would have changed nothing
+    words_.resize(words_.size() - layout_.width());
+    return false;
+  }
+  ++layout_.count_of(top(), of_class.place);
+  path_.push_back(k | Lineage::kClassBit);
+  const std::size_t path_size = path_.size();
+  absorb_all();
+  to_read_ = of_class.waits && !was_read(path_size, k) ? k : kNobody;
+  return true;
+}
+
+// By what was absorbed since the path had that size.
+bool DepthFirst::was_read(std::size_t path_size, std::uint32_t of_class) const {
+  return std::any_of(path_.begin() + static_cast<std::ptrdiff_t>(path_size), path_.end(),
+                     [&](std::uint32_t i) { return timeline_.may_read(i, of_class); });
 }
 
 bool DepthFirst::push_step(OperationId id) {
@@ -156,7 +180,7 @@ void DepthFirst::rewind_to(std::size_t event) {
 }
 
 bool DepthFirst::remember() {
-  const std::size_t stride = layout_.width() + 1;
+  const std::size_t stride = layout_.width() + 2;
   if ((seen_count_ + 1) * 2 > table_.size()) {
     table_.assign(std::max<std::size_t>(64, table_.size() * 2), 0);
     for (std::size_t n = 0; n < seen_count_; ++n) {
@@ -167,6 +191,7 @@ bool DepthFirst::remember() {
   }
   CHECK(seen_count_ < kNobody - 1);
   seen_.push_back(static_cast<Word>(event_));
+  seen_.push_back(to_read_);
   seen_.insert(seen_.end(), top(), top() + layout_.width());
   const Word* fresh = &seen_[seen_count_ * stride];
   std::size_t slot = hash_words(fresh, stride, 2) & (table_.size() - 1);

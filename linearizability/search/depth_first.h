@@ -31,8 +31,9 @@ class DepthFirst final : public Search {
 
  private:
   struct Frame {
-    std::size_t event;         // the return before which something must take effect
-    std::size_t path_size;     // of path_ when the configuration was reached
+    std::size_t event;                // the return before which something must take effect
+    std::size_t path_size;            // of path_ when the configuration was reached
+    std::uint32_t to_read = kNobody;  // a class that took effect for whoever comes next
     std::uint32_t cursor = 0;  // next candidate: the returning operation, the slots, the places
   };
 
@@ -44,6 +45,9 @@ class DepthFirst final : public Search {
   // Tries the frame's next candidate; true if there is a new top configuration.
   bool try_next();
   bool push_step(OperationId id);
+  bool try_operation(std::uint32_t i);
+  bool try_class(std::uint32_t k);
+  [[nodiscard]] bool was_read(std::size_t path_size, std::uint32_t of_class) const;
   void push_frame();
   void pop_frame();
   void rewind_to(std::size_t event);
@@ -59,12 +63,13 @@ class DepthFirst final : public Search {
   Now now_;
 
   std::size_t event_ = 0;
+  std::uint32_t to_read_ = kNobody;  // of the top configuration
   std::size_t furthest_ = 0;
   std::vector<Word> words_;  // the configurations on the way, the last on top
   std::vector<Frame> frames_;
   std::vector<std::uint32_t> path_;  // what took effect, in order
 
-  std::vector<Word> seen_;            // width + 1 words each: the event, then the configuration
+  std::vector<Word> seen_;            // width + 2 words each: event, to_read, the configuration
   std::vector<std::uint32_t> table_;  // open addressing over seen_, +1; 0 is free
   std::size_t seen_count_ = 0;
   bool started_ = false;

@@ -7,11 +7,12 @@
 namespace raftkv::linearizability {
 
 JustInTime::JustInTime(const History& history, const Timeline& timeline, Machine& machine,
-                       bool want_witness)
+                       bool want_witness, bool hopeful)
     : history_(history),
       timeline_(timeline),
       machine_(machine),
       want_witness_(want_witness),
+      hopeful_(hopeful),
       layout_(timeline, machine),
       width_(layout_.width()),
       now_(timeline) {
@@ -44,6 +45,7 @@ Search::State JustInTime::run(std::uint64_t steps, std::uint64_t memory_bytes_ma
     } else if (event.kind() == Timeline::Kind::returned) {
       if (!all_have(slot)) {
         prepare();
+        find_relevant(event.of());
         continue;
       }
       clear_slot(slot);
@@ -109,20 +111,47 @@ void JustInTime::prepare() {
 std::uint64_t JustInTime::expand(std::uint32_t c, std::uint32_t slot) {
   if (dead_[c] || has_bit(layout_.mask_of(at(c)), slot)) return 1;
   std::uint64_t tried = 1;
-  for (const std::uint32_t i : now_.in_slot()) {
-    if (i == kNobody) continue;
-    const Timeline::Pending& op = timeline_.operation(i);
-    if (op.observes_only || has_bit(layout_.mask_of(at(c)), op.slot)) continue;
+  for (const std::uint32_t i : relevant_) {
+    if (has_bit(layout_.mask_of(at(c)), timeline_.operation(i).slot)) continue;
     try_step(c, i);
     ++tried;
   }
-  for (const std::uint32_t k : now_.class_at()) {
-    if (k == kNobody) continue;
+  for (const std::uint32_t k : relevant_classes_) {
     if (layout_.count_of(at(c), timeline_.of_class(k).place) >= now_.appeared(k)) continue;
     try_class(c, k);
     ++tried;
   }
   return tried;
+}
+
+void JustInTime::find_relevant(std::uint32_t returning) {
+  std::vector<std::uint32_t> others, other_classes;
+  for (const std::uint32_t i : now_.in_slot()) {
+    if (i != kNobody && i != returning) others.push_back(i);
+  }
+  for (const std::uint32_t k : now_.class_at()) {
+    if (k != kNobody) other_classes.push_back(k);
+  }
+  relevant_.clear();
+  relevant_classes_.clear();
+  if (!timeline_.operation(returning).observes_only) relevant_.push_back(returning);
+  touched_ = {timeline_.operation(returning).id};
+  for (std::size_t t = 0; t < touched_.size(); ++t) {
+    std::erase_if(others, [&](std::uint32_t i) {
+      if (!timeline_.touch(touched_[t], timeline_.operation(i).id)) return false;
+      // One that only observes takes no step of its own, but may have to come between two that do.
+      if (!timeline_.operation(i).observes_only) relevant_.push_back(i);
+      touched_.push_back(timeline_.operation(i).id);
+      return true;
+    });
+    std::erase_if(other_classes, [&](std::uint32_t k) {
+      if (!timeline_.touch(touched_[t], timeline_.of_class(k).members[0])) return false;
+      relevant_classes_.push_back(k);
+      // What waits for a reader brings nobody in who is not there for another reason.
+      if (!hopeful_) touched_.push_back(timeline_.of_class(k).members[0]);
+      return true;
+    });
+  }
 }
 
 bool JustInTime::copy_and_step(std::uint32_t c, OperationId id) {
@@ -150,16 +179,60 @@ bool JustInTime::try_class(std::uint32_t c, std::uint32_t k) {
     return false;
   }
   ++layout_.count_of(fresh, of_class.place);
-  return keep_if_new(c, k | Lineage::kClassBit);
+  if (!of_class.waits && !hopeful_) return keep_if_new(c, k | Lineage::kClassBit);
+
+  const std::uint32_t child = append(c, k | Lineage::kClassBit);
+  if (was_read(at(c), at(child), k)) {
+    if (enter(child)) return true;
+    pop();
+    return false;
+  }
+  return try_readers(child, k);
 }
 
-bool JustInTime::keep_if_new(std::uint32_t c, std::uint32_t what) {
+bool JustInTime::try_readers(std::uint32_t c, std::uint32_t k) {
+  dead_[c] = 1;
+  bool any = false;
+  for (const std::uint32_t i : now_.in_slot()) {
+    if (i == kNobody || timeline_.operation(i).observes_only) continue;
+    if (has_bit(layout_.mask_of(at(c)), timeline_.operation(i).slot) || !timeline_.may_read(i, k))
+      continue;
+    any = try_step(c, i) || any;
+  }
+  for (const std::uint32_t reader : now_.class_at()) {
+    if (reader == kNobody || !timeline_.class_may_read(reader, k)) continue;
+    if (layout_.count_of(at(c), timeline_.of_class(reader).place) >= now_.appeared(reader))
+      continue;
+    any = try_class(c, reader) || any;
+  }
+  if (!any) pop();
+  return any;
+}
+
+bool JustInTime::was_read(const Word* before, const Word* after, std::uint32_t k) const {
+  const Word* x = layout_.mask_of(before);
+  const Word* y = layout_.mask_of(after);
+  for (std::size_t w = 0; w < layout_.mask; ++w) {
+    for (Word left = y[w] & ~x[w]; left != 0; left &= left - 1) {
+      const std::uint32_t slot = static_cast<std::uint32_t>(w * 32) + std::countr_zero(left);
+      if (timeline_.may_read(now_.in_slot()[slot], k)) return true;
+    }
+  }
+  return false;
+}
+
+// Completes the configuration that copy_and_step left at the end.
+std::uint32_t JustInTime::append(std::uint32_t c, std::uint32_t what) {
   const std::uint32_t fresh = size();
   lineage_of_.push_back(want_witness_ ? lineage_.add(lineage_of_[c], what) : Lineage::kRoot);
   next_in_group_.push_back(kNobody);
   dead_.push_back(0);
   absorb(fresh);
-  if (enter(fresh)) return true;
+  return fresh;
+}
+
+bool JustInTime::keep_if_new(std::uint32_t c, std::uint32_t what) {
+  if (enter(append(c, what))) return true;
   pop();
   return false;
 }

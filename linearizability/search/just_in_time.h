@@ -20,9 +20,11 @@ namespace raftkv::linearizability {
 
 class JustInTime final : public Search {
  public:
-  // All must outlive the search; the machine is not shared with another search that runs in between
-  // steps.
-  JustInTime(const History& history, const Timeline& timeline, Machine& machine, bool want_witness);
+  // Hopeful: lets all classes wait for a reader, also those that would have to be tried earlier;
+  // then only `linearizable` means anything. All must outlive the search; the machine is not shared
+  // with another search that runs in between steps.
+  JustInTime(const History& history, const Timeline& timeline, Machine& machine, bool want_witness,
+             bool hopeful = false);
 
   State run(std::uint64_t steps, std::uint64_t memory_bytes_max) override;
   void append_witness(std::vector<OperationId>& out) const override;
@@ -52,6 +54,9 @@ class JustInTime final : public Search {
   void invoked(std::uint32_t i);
   [[nodiscard]] bool all_have(std::uint32_t slot) const;
   void prepare();
+  // Marks what can matter to an operation that is to take effect: it, what touches it, what touches
+  // that, and so on. The rest may as well take effect later.
+  void find_relevant(std::uint32_t i);
   std::uint64_t expand(std::uint32_t c, std::uint32_t slot);
   // Keeps the configurations that have the slot; if none has, keeps all and is false.
   bool settle(std::uint32_t slot);
@@ -71,7 +76,12 @@ class JustInTime final : public Search {
   // nothing is left behind) if the model refuses or if it is dominated.
   bool try_step(std::uint32_t c, std::uint32_t i);
   bool try_class(std::uint32_t c, std::uint32_t of_class);
+  // Configuration `c` is there only to be read from `of_class`: keeps what comes of that, and `c`
+  // if something did.
+  bool try_readers(std::uint32_t c, std::uint32_t of_class);
+  [[nodiscard]] bool was_read(const Word* before, const Word* after, std::uint32_t of_class) const;
   bool copy_and_step(std::uint32_t c, OperationId id);
+  std::uint32_t append(std::uint32_t c, std::uint32_t what);
   bool keep_if_new(std::uint32_t c, std::uint32_t what);
   void absorb(std::uint32_t c);
   // Puts configuration `c` under its group. False if another dominates it; those that it dominates
@@ -90,6 +100,7 @@ class JustInTime final : public Search {
   const Timeline& timeline_;
   Machine& machine_;
   const bool want_witness_;
+  const bool hopeful_;
   const Layout layout_;
   const std::size_t width_;
   Now now_;
@@ -101,6 +112,9 @@ class JustInTime final : public Search {
   std::vector<std::uint32_t> next_in_group_;
   std::vector<std::uint8_t> dead_;
   Lineage lineage_;
+
+  std::vector<std::uint32_t> relevant_, relevant_classes_;  // while a return is worked on
+  std::vector<OperationId> touched_;
 
   // Groups: open addressing; a slot whose epoch is old is free.
   struct Group {

@@ -58,7 +58,8 @@ struct Timeline::Unknown {
 };
 
 Timeline::Timeline(const History& history, const Model& model, const Part& part,
-                   const Machine& machine, Patience& patience) {
+                   const Machine& machine, Patience& patience)
+    : history_(history), model_(model) {
   add_events(history, live_classes(history, model, part, machine, patience), patience);
 }
 
@@ -76,18 +77,21 @@ std::vector<Timeline::Unknown> Timeline::live_classes(const History& history, co
       ids.push_back(id);
     }
   }
+  const auto compare = [&](OperationId a, OperationId b) {
+    if (const auto c = machine.effect(a) <=> machine.effect(b); c != 0) return c;
+    return machine.effect(a) != 0 ? std::strong_ordering::equal : compare_calls(history, a, b);
+  };
   std::sort(ids.begin(), ids.end(), [&](OperationId a, OperationId b) {
-    const auto c = compare_calls(history, a, b);
+    const auto c = compare(a, b);
     return c != 0 ? c < 0 : a < b;
   });
   std::vector<Unknown> unknowns;
   for (const OperationId id : ids) {
-    if (unknowns.empty() || compare_calls(history, unknowns.back().of_class.members[0], id) != 0) {
-      unknowns.emplace_back();
+    if (unknowns.empty() || compare(unknowns.back().of_class.members[0], id) != 0) {
+      unknowns.emplace_back().of_class.waits = machine.waits_for_reader(id);
     }
     unknowns.back().of_class.members.push_back(id);
   }
-
   find_deaths(history, model, unknowns, patience);
   // Members that were invoked after the last reader had returned are of no use.
   for (Unknown& unknown : unknowns) {
@@ -193,6 +197,20 @@ void Timeline::add_events(const History& history, std::vector<Unknown> unknowns,
   returns_until(kOpen);
   slots_ = slots.count();
   places_ = places.count();
+}
+
+bool Timeline::all_wait() const {
+  return std::ranges::all_of(classes_, [](const Class& c) { return c.waits; });
+}
+
+bool Timeline::may_read(std::uint32_t operation, std::uint32_t of_class) const {
+  return model_.may_read_from(history_, history_[operations_[operation].id],
+                              history_[classes_[of_class].members[0]]);
+}
+
+bool Timeline::class_may_read(std::uint32_t reader, std::uint32_t of_class) const {
+  return model_.may_read_from(history_, history_[classes_[reader].members[0]],
+                              history_[classes_[of_class].members[0]]);
 }
 
 std::uint64_t Timeline::memory_bytes() const {

@@ -39,6 +39,7 @@ class Timeline {
   struct Class {
     std::vector<OperationId> members;  // by invocation
     std::uint32_t place = 0;  // among the counts of a configuration; reused after its death
+    bool waits = false;       // Machine::waits_for_reader
   };
 
   // Not to be used once patience is lost.
@@ -52,6 +53,15 @@ class Timeline {
   [[nodiscard]] std::size_t classes() const { return classes_.size(); }
   [[nodiscard]] std::size_t slots() const { return slots_; }
   [[nodiscard]] std::size_t places() const { return places_; }
+  // Whether all classes wait for a reader.
+  [[nodiscard]] bool all_wait() const;
+  // Model::may_read_from between an operation, or a class, and a class.
+  [[nodiscard]] bool may_read(std::uint32_t operation, std::uint32_t of_class) const;
+  // Model::touch between two operations.
+  [[nodiscard]] bool touch(OperationId a, OperationId b) const {
+    return model_.touch(history_, a, b);
+  }
+  [[nodiscard]] bool class_may_read(std::uint32_t reader, std::uint32_t of_class) const;
   [[nodiscard]] std::uint64_t memory_bytes() const;
 
  private:
@@ -63,6 +73,8 @@ class Timeline {
                    Patience& patience) const;
   void add_events(const History& history, std::vector<Unknown> unknowns, Patience& patience);
 
+  const History& history_;
+  const Model& model_;
   std::vector<Event> events_;
   std::vector<Pending> operations_;
   std::vector<Class> classes_;
