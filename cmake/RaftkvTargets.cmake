@@ -23,6 +23,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     -Wno-restrict -Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread
     -Wno-dangling-pointer)
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  # std::stable_sort of g++ 12's library calls a function that the library itself has deprecated.
+  target_compile_options(raftkv_flags INTERFACE -Wno-deprecated-declarations)
+endif()
 if(RAFTKV_SANITIZE)
   add_compile_options(-fsanitize=${RAFTKV_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${RAFTKV_SANITIZE})
