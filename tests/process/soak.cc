@@ -61,15 +61,16 @@ class KillSoak {
 
   int run() {
     constexpr int kCyclesPerCheck = 20;
-    for (int cycle = 1; cycle <= options_.cycles; ++cycle) {
+    int cycle = 0;
+    while (cycle < options_.cycles && broken_ == 0) {
+      ++cycle;
       if (loads_.empty() || !loads_.back()->running()) start_load();
       one_cycle();
       if (cycle % kCyclesPerCheck == 0 || cycle == options_.cycles) check(cycle);
-      if (broken_ > 0) break;
     }
     say(fmt::format(
         "kills: {} cycles, {} nodes killed, {} writes acknowledged, {} unknown, {} reads checked",
-        options_.cycles, killed_, acknowledged_, unknown_, reads_));
+        cycle, killed_, acknowledged_, unknown_, reads_));
     say(broken_ == 0
             ? "no acknowledged write lost, no read wrong, all digests equal"
             : fmt::format("BROKEN: {} promises; the data is in {}", broken_, cluster_.dir()));
