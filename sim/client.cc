@@ -75,15 +75,11 @@ void Client::begin() {
                       .payload = number_,
                       .epoch = serial_,
                       .kind = EventKind::client_timeout});
-  const auto through = resolve_(action_->other);
-  if (through) {
-    send(*through);
-  } else {
-    choose_and_send();
-  }
+  choose_and_send();
 }
 
 void Client::choose_and_send() {
+  if (const auto through = resolve_(action_->other)) return send(*through);
   // Stale reads go anywhere; all else to whoever answered last, with a look elsewhere now and then.
   const bool stale = is_read(action_->verb) && action_->level == Level::stale;
   const bool elsewhere = !leader_ || stale || prng_.chance(1, 20);

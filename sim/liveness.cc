@@ -32,22 +32,31 @@ bool World::heal_a_quorum() {
   unclog({});
   for (const auto& client : clients_) client->stop();
   if (!quorums_stay(std::nullopt, std::nullopt)) return false;
-  // One node of those that are down or up may be gone for good, where the others are quorums
-  // without it.
-  std::optional<std::size_t> left_dead;
+  // One node that the others are quorums without may keep a fault for good.
   const std::size_t victim = kernel_.crashes.below(nodes_.size());
-  if (kernel_.crashes.chance(1, 2) && quorums_stay(victim, std::nullopt)) left_dead = victim;
+  if (kernel_.crashes.chance(1, 2) && quorums_stay(victim, std::nullopt)) left_broken_ = victim;
   for (const auto& node : nodes_) {
     resume(node->number());
     node->set_disk_factor(1);
     node->disk().thaw();
-    if (node->number() == left_dead) {
-      node->kill(Crash::power);
-    } else if (node->has_identity() || node->instance()) {
-      start(node->number());
-    }
+    if (node->has_identity() || node->instance()) start(node->number());
   }
+  if (left_broken_) break_for_good(*left_broken_);
+  // A leader finds out that its disk has stalled when it has something to write.
+  operate(nudge_);
   return true;
+}
+
+void World::break_for_good(std::size_t victim) {
+  const auto name = node(static_cast<int>(victim + 1));
+  switch (kernel_.crashes.below(3)) {
+    case 0:
+      return act(power(name));
+    case 1:
+      return act(isolate(name));
+    default:
+      return act(disk(name, 0));
+  }
 }
 
 // A fresh write and a fresh consistent read through every live member.
@@ -58,7 +67,7 @@ void World::probe() {
   std::vector<std::size_t> through;
   for (const raft::Member& member : in_force.members) {
     const auto at = kernel_.ghost.node_of_member.find(member.id);
-    if (at != kernel_.ghost.node_of_member.end() && nodes_[at->second]->running())
+    if (at != kernel_.ghost.node_of_member.end() && is_well(at->second))
       through.push_back(at->second);
   }
   for (const std::size_t at : through) {
@@ -82,11 +91,15 @@ void World::judge() {
   }
   const auto leader = find_leader();
   if (!leader) return fail("nobody leads, though a quorum is healed");
+  if (leader == left_broken_) {
+    return fail(
+        fmt::format("n{} still leads, though it is cut off or its disk has stalled", *leader + 1));
+  }
   const raft::Raft& leading = nodes_[*leader]->process()->host().raft();
   const LogMirror& log = kernel_.ghost.nodes[*leader].memory;
   for (const raft::Member& member : leading.configuration().members) {
     const auto at = kernel_.ghost.node_of_member.find(member.id);
-    if (at == kernel_.ghost.node_of_member.end() || !nodes_[at->second]->running()) continue;
+    if (at == kernel_.ghost.node_of_member.end() || !is_well(at->second)) continue;
     const raft::Raft& raft = nodes_[at->second]->process()->host().raft();
     const GhostNode& ghost = kernel_.ghost.nodes[at->second];
     if (raft.current_term() != leading.current_term() ||

@@ -69,6 +69,11 @@ class World {
   // --- the second phase ---
   // False: there is none left to heal, because a removal and a lost disk crossed.
   [[nodiscard]] bool heal_a_quorum();
+  void break_for_good(std::size_t victim);
+  // Runs, and has none of the faults that are left.
+  [[nodiscard]] bool is_well(std::size_t node) const {
+    return nodes_[node]->running() && node != left_broken_;
+  }
   void probe();
   void judge();
   [[nodiscard]] Duration settling_time() const;
@@ -82,9 +87,11 @@ class World {
   std::vector<std::unique_ptr<Client>> clients_;
   std::vector<std::size_t>
       client_of_number_;  // of a schedule's c1, c2, …: position + 1 in clients_
+  const Action nudge_ = put("probe", "nudge");
   Schedule probes_;
   std::vector<std::size_t> probing_;  // clients
-  bool lively_ = false;               // the second phase was run
+  std::optional<std::size_t> left_broken_;
+  bool lively_ = false;  // the second phase was run
   std::uint64_t events_ = 0;
 };
 
