@@ -252,10 +252,7 @@ History History::restricted_to(std::span<const OperationId> ids,
       op.argument = Value(static_cast<std::uint32_t>(out.steps_.size()));
       out.steps_.insert(out.steps_.end(), from.begin(), from.end());
     }
-    if (std::binary_search(weakened.begin(), weakened.end(), id)) {
-      op.end = End::info;
-      op.returned = kOpen;
-    }
+    if (std::binary_search(weakened.begin(), weakened.end(), id)) out.forget_answer(op);
     out.operations_.push_back(op);
     if (has_indexes()) out.indexes_.push_back(op.end == End::info ? 0 : indexes_[id]);
     if (has_times()) {
@@ -264,6 +261,22 @@ History History::restricted_to(std::span<const OperationId> ids,
     }
   }
   return out;
+}
+
+// Makes a copy of an operation, whose steps are the last ones here, what it would be had it never
+// returned.
+void History::forget_answer(Operation& op) {
+  op.end = End::info;
+  op.returned = kOpen;
+  op.result = op.function == Function::read_all ? kNil : kUnsaid;
+  if (op.function == Function::read_all) {
+    steps_.resize(op.argument.id);
+    op.expected = Value(0);
+  }
+  if (op.function != Function::transaction) return;
+  for (Step& step : std::span(steps_).subspan(op.argument.id, op.expected.id)) {
+    if (step.function == Function::read) step.value = kUnsaid;
+  }
 }
 
 // ---- calls

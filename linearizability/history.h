@@ -183,6 +183,7 @@ class History {
 
  private:
   friend class HistoryBuilder;
+  void forget_answer(Operation& op);
 
   std::vector<Operation> operations_;
   std::vector<Step> steps_;
