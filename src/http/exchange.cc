@@ -45,8 +45,7 @@ Exchange::Exchange(const Router& router, const ExchangeLimits& limits, Submitter
       date_line_(date_line),
       parser_(limits.parser) {}
 
-// --- events
-// --------------------------------------------------------------------------------------------------------
+// --- events ---
 
 void Exchange::received(std::size_t size) {
   parser_.commit(size);
@@ -87,8 +86,7 @@ void Exchange::finish() {
   if (!pending_.empty()) pending_.back().close = true;
 }
 
-// --- what it waits for
-// ---------------------------------------------------------------------------------------------
+// --- what it waits for ---
 
 bool Exchange::has_room() const {
   return pending_.size() < limits_.pipelined_max && output_.size() < limits_.output_bytes_max;
@@ -108,8 +106,7 @@ Exchange::Phase Exchange::phase() const {
   return parser_.state() == RequestParser::State::body ? Phase::body : Phase::header;
 }
 
-// --- starting requests
-// ---------------------------------------------------------------------------------------------
+// --- starting requests ---
 
 // Starts as many requests as may be started now. A node that answers at once calls answer() from
 // within.
@@ -181,8 +178,7 @@ void Exchange::admit_body() {
   push_done(std::move(proceed));
 }
 
-// --- answers, in order
-// ---------------------------------------------------------------------------------------------
+// --- answers, in order ---
 
 void Exchange::finish_with(HttpResponse&& response) {
   closing_ = true;

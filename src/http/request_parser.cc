@@ -120,8 +120,7 @@ RequestParser::State RequestParser::refuse(std::string_view code, std::string de
   return state_ = State::refused;
 }
 
-// --- memory
-// --------------------------------------------------------------------------------------------------------
+// --- memory ---
 
 std::size_t RequestParser::wanted() const {
   if (state_ == State::header) {
@@ -178,8 +177,7 @@ void RequestParser::next() {
   chunk_ = Chunk::size_line;
 }
 
-// --- parsing
-// -------------------------------------------------------------------------------------------------------
+// --- parsing ---
 
 RequestParser::State RequestParser::advance() {
   if (state_ == State::header) find_header_end();

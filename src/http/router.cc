@@ -43,8 +43,7 @@ std::size_t body_size_max_of(const RouterOptions& options, const Resolved& resol
   }
 }
 
-// --- assembling a response
-// ---------------------------------------------------------------------------------------
+// --- assembling a response ---
 
 void append_field(std::string& out, std::string_view name, std::string_view value) {
   out += name;
@@ -119,8 +118,7 @@ HttpResponse refusal_response(NodeView& node, const HttpRequest& request, const 
   return response;
 }
 
-// --- requests to the node
-// ----------------------------------------------------------------------------------------
+// --- requests to the node ---
 
 using Parsed = std::expected<replica::Request, Refusal>;
 
@@ -271,8 +269,7 @@ Context context_of(Resolved&& resolved, std::string_view target) {
   return context;
 }
 
-// --- replies to responses
-// ----------------------------------------------------------------------------------------
+// --- replies to responses ---
 
 bool changes_something(Kind kind) {
   switch (kind) {

@@ -176,8 +176,7 @@ class Server::Impl::Connection final : public std::enable_shared_from_this<Conne
   Connections::iterator self_;
 };
 
-// --- Connection
-// ----------------------------------------------------------------------------------------------------
+// --- Connection ---
 
 Server::Impl::Connection::Connection(Impl& server, tcp::socket socket)
     : server_(&server),
@@ -350,8 +349,7 @@ void Server::Impl::Connection::count() {
   refusals_ = exchange_.refusals();
 }
 
-// --- Server: connections
-// -------------------------------------------------------------------------------------------
+// --- Server: connections ---
 
 Server::Impl::Impl(asio::io_context& loop, ServerOptions options, Backend& backend)
     : loop_(loop),
@@ -481,8 +479,7 @@ Duration Server::Impl::tick_interval() const {
   return std::clamp<Duration>(shortest / 4, 5ms, 500ms);
 }
 
-// --- Server: requests
-// ----------------------------------------------------------------------------------------------
+// --- Server: requests ---
 
 void Server::Impl::submit(Connection& connection, std::uint64_t number,
                           replica::Request&& request) {
@@ -532,8 +529,7 @@ void Server::Impl::flush_planned() {
   flushing_.clear();
 }
 
-// --- Server: the end
-// -----------------------------------------------------------------------------------------------
+// --- Server: the end ---
 
 void Server::Impl::stop(Duration limit, std::move_only_function<void()> done) {
   CHECK(!stopping_, "stop is called once");
@@ -574,8 +570,7 @@ void Server::Impl::abandon() {
   stop_limit_.cancel();
 }
 
-// --- Server
-// --------------------------------------------------------------------------------------------------------
+// --- Server ---
 
 Server::Server(asio::io_context& loop, ServerOptions options, Backend& backend)
     : impl_(std::make_shared<Impl>(loop, std::move(options), backend)) {}

@@ -157,8 +157,7 @@ void Network::Impl::close() {
   stats_.inbound = 0;
 }
 
-// --- outbound
-// ----------------------------------------------------------------------------------------------------
+// --- outbound ---
 
 void Network::Impl::send(const replica::PeerAddress& to, raft::Frame frame) {
   if (!closed_) outbound(to).send(std::move(frame));
@@ -233,8 +232,7 @@ void Network::Impl::outbound_failed(raft::MemberId peer, const error_code& why, 
   if (news.gone) tell(peer, raft::PeerEvent::disconnected);
 }
 
-// --- inbound
-// -----------------------------------------------------------------------------------------------------
+// --- inbound ---
 
 void Network::Impl::accept() {
   acceptor_.async_accept([self = shared_from_this()](const error_code& error, tcp::socket socket) {
@@ -330,8 +328,7 @@ void Network::Impl::tell(raft::MemberId peer, raft::PeerEvent event) {
   if (handlers_.peer_event) handlers_.peer_event(peer, event);
 }
 
-// --- the handle
-// --------------------------------------------------------------------------------------------------
+// --- the handle ---
 
 Result<std::unique_ptr<Network>> Network::open(asio::io_context& loop, const std::string& address,
                                                const Options& options, Prng prng) {

@@ -20,8 +20,7 @@ std::uint64_t as_number(std::optional<Time> time) {
 
 }  // namespace
 
-// --- the voter's side
-// --------------------------------------------------------------------------------------------
+// --- the voter's side ---
 
 // A leader that is heard from is not voted out (dissertation 4.2.3); a leader that has its quorum
 // sticks to itself.
@@ -54,8 +53,7 @@ void Raft::on(const Envelope& envelope, const RequestVote& request, Time now) {
              envelope.route.from_incarnation);
 }
 
-// --- the candidate's side
-// ----------------------------------------------------------------------------------------
+// --- the candidate's side ---
 
 // A voter campaigns; also one that an uncommitted configuration leaves out, because the entry that
 // removes it may be in its log only, and then nobody else can win (dissertation 4.2.2;
@@ -165,8 +163,7 @@ void Raft::decide_election(Time now) {
   }
 }
 
-// --- the leader's side
-// -------------------------------------------------------------------------------------------
+// --- the leader's side ---
 
 bool Raft::in_contact(MemberId id, Time now) const {
   if (is_self(id)) return true;
@@ -214,8 +211,7 @@ void Raft::expire_leader(Time now) {
   caught_up_target_ = log_.last_index();
 }
 
-// --- leadership transfer
-// -----------------------------------------------------------------------------------------
+// --- leadership transfer ---
 
 // The most advanced voter in contact; of equals, the first. 0: nobody.
 MemberId Raft::best_successor(Time now) const {

@@ -124,8 +124,7 @@ Configuration plan_leave(const Configuration& joint) {
   return next;
 }
 
-// --- the changes' way through the log
-// ----------------------------------------------------------------------------
+// --- the changes' way through the log ---
 
 const Configuration& Raft::configuration() const {
   return configurations_.back().configuration;

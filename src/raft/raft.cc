@@ -101,8 +101,7 @@ Raft::Raft(const Options& options, const Identity& identity, Recovered recovered
   election_deadline_ = alone ? now : now + early;
 }
 
-// --- inputs
-// ------------------------------------------------------------------------------------------------------
+// --- inputs ---
 
 void Raft::receive(Envelope envelope, Time now) {
   if (!admit(envelope.route, envelope.message)) return;
@@ -216,8 +215,7 @@ Time Raft::next_deadline() const {
   return transfer_ ? std::min(heartbeat_deadline_, transfer_->deadline) : heartbeat_deadline_;
 }
 
-// --- outputs
-// -----------------------------------------------------------------------------------------------------
+// --- outputs ---
 
 void Raft::take_effects(Time now, Effects& out) {
   hand_out_write(now);
@@ -317,8 +315,7 @@ std::vector<PeerStatus> Raft::peers(Time now) const {
   return out;
 }
 
-// --- roles (Figure 4)
-// --------------------------------------------------------------------------------------------
+// --- roles (Figure 4) ---
 
 void Raft::set_hard_state(Term term, MemberId voted_for) {
   CHECK(term > hard_state_.current_term ||

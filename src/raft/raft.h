@@ -77,8 +77,7 @@ class Raft {
  public:
   Raft(const Options& options, const Identity& identity, Recovered recovered, Prng prng, Time now);
 
-  // --- inputs
-  // ------------------------------------------------------------------------------------------------
+  // --- inputs ---
   // A message from a member. What does not concern this node and incarnation is dropped.
   void receive(Envelope envelope, Time now);
   // Appends a command to the leader's log. It is applied when an entry with this index *and term*
@@ -102,16 +101,14 @@ class Raft {
   // A deadline has come. Harmless at any time.
   void expire(Time now);
 
-  // --- outputs
-  // -----------------------------------------------------------------------------------------------
+  // --- outputs ---
   // Collects what is to be done into `out` (cleared first). Call it once per turn, after all inputs
   // of the turn: proposals and reads of one turn share one message to each peer and one log write.
   void take_effects(Time now, Effects& out);
   // When expire() wants to be called at the latest; kNever if not at all.
   [[nodiscard]] Time next_deadline() const;
 
-  // --- what it is
-  // --------------------------------------------------------------------------------------------
+  // --- what it is ---
   [[nodiscard]] Role role() const { return role_; }
   [[nodiscard]] Term current_term() const { return hard_state_.current_term; }
   [[nodiscard]] MemberId voted_for() const { return hard_state_.voted_for; }

@@ -25,8 +25,7 @@ bool well_formed(const AppendEntries& request, Term term) {
 
 }  // namespace
 
-// --- the log
-// -----------------------------------------------------------------------------------------------------
+// --- the log ---
 
 void Raft::append(Entry entry) {
   const Index index = entry.index();
@@ -65,8 +64,7 @@ void Raft::truncate_from(Index from) {
   if (rolled_back) configuration_in_force();
 }
 
-// --- the follower's side (Figure 2, "AppendEntries RPC, receiver implementation")
-// --------------------------------
+// --- the follower's side (Figure 2, "AppendEntries RPC, receiver implementation") ---
 
 void Raft::on(const Envelope& envelope, AppendEntries& request, Time now) {
   if (envelope.term < current_term()) {  // 1. reply false if term < currentTerm
@@ -183,8 +181,7 @@ void Raft::repair_promise() {
   out_.events.push_back(PromiseRepaired{});
 }
 
-// --- the leader's side
-// -------------------------------------------------------------------------------------------
+// --- the leader's side ---
 
 void Raft::on(const Envelope& envelope, const AppendEntriesReply& reply, Time now) {
   if (role_ != Role::leader) return;

@@ -137,8 +137,7 @@ void Host::Impl::arm_timer() {
   ports_.clock.wake_at(next);
 }
 
-// --- what workers report
-// ---------------------------------------------------------------------------------------
+// --- what workers report ---
 
 void Host::Impl::log_done(const Status& status, raft::WriteId last) {
   wake();
@@ -187,8 +186,7 @@ void Host::Impl::fetch_done(const Status& status, const raft::LogFetch& fetch,
   raft_.fetched(fetch, std::move(entries), now());
 }
 
-// --- the public face
-// -------------------------------------------------------------------------------------------
+// --- the public face ---
 
 Host::Host(HostOptions options, const raft::Identity& identity, raft::Recovered recovered,
            StateMeta meta, const HostPorts& ports, Prng prng)

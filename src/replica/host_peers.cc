@@ -8,8 +8,7 @@
 
 namespace raftkv::replica {
 
-// --- frames
-// ----------------------------------------------------------------------------------------------------
+// --- frames ---
 
 Status Host::Impl::receive(SharedBytes bytes) {
   if (!takes_part()) return failure(ErrorCode::unavailable, "this node takes no further part");
@@ -41,8 +40,7 @@ void Host::Impl::peer_event(raft::MemberId peer, raft::PeerEvent event) {
     forwards_lost(peer, "the connection to the leader broke");
 }
 
-// --- forwarding
-// ------------------------------------------------------------------------------------------------
+// --- forwarding ---
 
 // Says for which run of the leader the request is meant: one that comes late must not reach the
 // next run, which does not know what the one before has executed already.
@@ -95,8 +93,7 @@ void Host::Impl::forwards_lost(raft::MemberId to, std::string_view why) {
   for (const Handle handle : handles_) abandon(handle, Problem::leadership_lost, detail);
 }
 
-// --- sending
-// ---------------------------------------------------------------------------------------------------
+// --- sending ---
 
 void Host::Impl::send_frame(raft::MemberId to, raft::Incarnation to_incarnation,
                             raft::FrameKind kind, std::string_view body) {
@@ -154,8 +151,7 @@ void Host::Impl::note_departures() {
   }
 }
 
-// --- telling the leader this node's addresses
-// ------------------------------------------------------------------
+// --- telling the leader this node's addresses ---
 
 bool Host::Impl::advertised_differs() const {
   const raft::Member* const self = raft_.configuration().find(raft_.identity().member);

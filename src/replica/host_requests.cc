@@ -48,8 +48,7 @@ void Host::Impl::begin(const Origin& origin, Request request) {
   std::visit([&](auto& r) { take(origin, std::move(r)); }, request);
 }
 
-// --- each kind of request
-// --------------------------------------------------------------------------------------
+// --- each kind of request ---
 
 void Host::Impl::take(const Origin& origin, Write&& request) {
   const auto place =
@@ -156,8 +155,7 @@ NodeStatus Host::Impl::status() {
   return out;
 }
 
-// --- from open to answered
-// -------------------------------------------------------------------------------------
+// --- from open to answered ---
 
 Handle Host::Impl::open(OpenRequest request) {
   request.deadline = now() + options_.request_timeout;
@@ -278,8 +276,7 @@ void Host::Impl::expire_requests(Time time) {
   }
 }
 
-// --- replies
-// ---------------------------------------------------------------------------------------------------
+// --- replies ---
 
 Reply Host::Impl::make_reply(Answer answer) const {
   return {.answer = std::move(answer),

@@ -49,8 +49,7 @@ struct GetMembers {};
 struct GetStatus {};
 using Request = std::variant<Write, Read, Join, Remove, Transfer, GetMembers, GetStatus>;
 
-// --- answers
-// ---------------------------------------------------------------------------------------------------
+// --- answers ---
 
 struct Written {
   Index index;

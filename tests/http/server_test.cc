@@ -125,8 +125,7 @@ class ServerTest : public testing::Test {
 const std::string kGetA = "GET /key/a?raw HTTP/1.1\r\nHost: n\r\n\r\n";
 const std::string kLivez = "GET /livez HTTP/1.1\r\nHost: n\r\n\r\n";
 
-// --- the table over a socket
-// -----------------------------------------------------------------------------------------
+// --- the table over a socket ---
 
 class SocketWorld final : public World {
  public:
@@ -157,8 +156,7 @@ TEST_P(SocketConversation, GoesAsWritten) {
 
 INSTANTIATE_TEST_SUITE_P(Http, SocketConversation, testing::ValuesIn(all_cases()), case_name);
 
-// --- timeouts
-// ----------------------------------------------------------------------------------------------------------
+// --- timeouts ---
 
 TEST_F(ServerTest, AnswersASlowHeaderWithATimeout) {
   ServerOptions options = test_options();
@@ -245,8 +243,7 @@ TEST_F(ServerTest, ARequestThatWaitsForTheNodeHasNoTimeoutHere) {
   EXPECT_THAT(client.read_response(), StartsWith("HTTP/1.1 404"));
 }
 
-// --- limits
-// ------------------------------------------------------------------------------------------------------------
+// --- limits ---
 
 TEST_F(ServerTest, ASlowReaderTakesNoMemoryAndIsClosed) {
   ServerOptions options = test_options();
@@ -345,8 +342,7 @@ TEST_F(ServerTest, TenThousandIdleConnectionsLeaveRoomForWork) {
   EXPECT_LT(server_->stats().buffered_bytes, count * 4096);
 }
 
-// --- clients that go
-// ---------------------------------------------------------------------------------------------------
+// --- clients that go ---
 
 TEST_F(ServerTest, DropsTheAnswerOfAConnectionThatIsGone) {
   start();
@@ -387,8 +383,7 @@ TEST_F(ServerTest, AClientThatStillSendsReadsTheRefusal) {
   EXPECT_THAT(client.received(), StartsWith("HTTP/1.1 413"));
 }
 
-// --- start and stop
-// ----------------------------------------------------------------------------------------------------
+// --- start and stop ---
 
 TEST_F(ServerTest, SaysWhyItCannotListen) {
   start();

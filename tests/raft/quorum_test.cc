@@ -12,8 +12,7 @@
 namespace raftkv::raft {
 namespace {
 
-// --- another project's cases: ../shared/quorum, see its README
-// --------------------------------------------------
+// --- another project's cases: ../shared/quorum, see its README ---
 
 std::filesystem::path shared_folder() {
   const char* named = std::getenv("RAFTKV_SHARED");
@@ -131,8 +130,7 @@ TEST(Quorum, VotesAsTheSharedCasesSay) {
   EXPECT_GE(checked, 10u);
 }
 
-// --- laws
-// -------------------------------------------------------------------------------------------------------
+// --- laws ---
 
 struct Voters {
   Configuration configuration;

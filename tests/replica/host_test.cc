@@ -61,8 +61,7 @@ class ForwardingCluster : public Cluster {
   }
 };
 
-// --- one node
-// ---------------------------------------------------------------------------------------------------
+// --- one node ---
 
 TEST(SingleNode, LeadsItselfAndServes) {
   World world(1);
@@ -78,8 +77,7 @@ TEST(SingleNode, LeadsItselfAndServes) {
   }
 }
 
-// --- writes and reads
-// -------------------------------------------------------------------------------------------
+// --- writes and reads ---
 
 TEST_F(Cluster, AppliesAWriteOnEveryNode) {
   const Reply reply = world.ask(world.elect(), set("colour", "green"));
@@ -169,8 +167,7 @@ TEST_F(Cluster, NotesHowFarTheLogIsSyncedSoonAfterAWrite) {
   EXPECT_EQ(disk.through, disk.last());
 }
 
-// --- who leads
-// --------------------------------------------------------------------------------------------------
+// --- who leads ---
 
 TEST_F(Cluster, FollowerNamesTheLeader) {
   const std::string leader = world.elect();
@@ -242,8 +239,7 @@ TEST_F(Cluster, OneTransferAtATime) {
                  Effect::not_applied);
 }
 
-// --- members
-// ----------------------------------------------------------------------------------------------------
+// --- members ---
 
 TEST_F(Cluster, LearnerComesFirstThenTheVoter) {
   World::Node& fourth = world.add("n4");
@@ -454,8 +450,7 @@ TEST_F(Cluster, NodeThatSleptWhileItsLeaderMovedAnswersItWhereItIs) {
   EXPECT_EQ(value_of(world.ask(sleeper, get("k", Level::stale))), "v");
 }
 
-// --- failing
-// ----------------------------------------------------------------------------------------------------
+// --- failing ---
 
 TEST_F(Cluster, RestartedNodeHasWhatWasAcknowledged) {
   const std::string leader = world.elect();
@@ -605,8 +600,7 @@ TEST_F(Cluster, RefusesMoreOpenRequestsThanItsLimit) {
   expect_failure(*world.reply(fifth), Problem::busy, Effect::not_applied);
 }
 
-// --- stopping
-// ---------------------------------------------------------------------------------------------------
+// --- stopping ---
 
 TEST_F(Cluster, StoppingLeaderHandsOverAndLeavesACleanDisk) {
   const std::string leader = world.elect();
@@ -664,8 +658,7 @@ TEST(SingleNode, StopsCleanly) {
             world.node("n1").log_store->durable().last());
 }
 
-// --- forwarding
-// -------------------------------------------------------------------------------------------------
+// --- forwarding ---
 
 TEST_F(ForwardingCluster, FollowerPassesRequestsOnAndItsAnswersBack) {
   const std::string leader = world.elect();
@@ -788,8 +781,7 @@ TEST_F(ForwardingCluster, WhoeverDoesNotLeadPassesNothingFurther) {
   EXPECT_EQ(world.reply(ticket)->node, leader);
 }
 
-// --- frames
-// -----------------------------------------------------------------------------------------------------
+// --- frames ---
 
 class Frames : public Cluster {
  protected:

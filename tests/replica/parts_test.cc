@@ -24,8 +24,7 @@ Time at(Duration d) {
   return Time(d);
 }
 
-// --- RequestTable
-// -----------------------------------------------------------------------------------------------
+// --- RequestTable ---
 
 OpenRequest due(Duration deadline) {
   OpenRequest request;
@@ -73,8 +72,7 @@ TEST(RequestTable, KnowsTheOldestAgainstAModel) {
   }
 }
 
-// --- PendingProposals
-// -------------------------------------------------------------------------------------------
+// --- PendingProposals ---
 
 class Pending : public testing::Test {
  protected:
@@ -144,8 +142,7 @@ TEST_F(Pending, MoreThanOneMayWaitForTheSameEntry) {
   EXPECT_EQ(apply({entry(8, 2)}), (Words{"applied 1", "applied 3"}));
 }
 
-// --- Peers and Forwards
-// -----------------------------------------------------------------------------------------
+// --- Peers and Forwards ---
 
 class PeersTest : public testing::Test {
  protected:
@@ -223,8 +220,7 @@ TEST(Forwards, GiveEachReplyToItsRequestOnce) {
   EXPECT_EQ(forwards.replied(a, leader), std::nullopt);
 }
 
-// --- CommitHistory
-// ----------------------------------------------------------------------------------------------
+// --- CommitHistory ---
 
 TEST(CommitHistory, KnowsWhatWasCommittedASecondAgoToATenth) {
   Prng prng(3);
@@ -246,8 +242,7 @@ TEST(CommitHistory, KnowsWhatWasCommittedASecondAgoToATenth) {
   }
 }
 
-// --- MemoryLogStore
-// ---------------------------------------------------------------------------------------------
+// --- MemoryLogStore ---
 
 raft::LogWrite log_write(std::uint64_t id, std::vector<raft::Entry> entries) {
   raft::LogWrite write;

@@ -6,8 +6,7 @@
 
 namespace raftkv::replica {
 
-// --- a node
-// ----------------------------------------------------------------------------------------------------
+// --- a node ---
 
 World::Node::Node(World& world, std::string node_name, raft::InstanceId instance_id)
     : name(std::move(node_name)),
@@ -82,8 +81,7 @@ void World::Node::HandWorker::pump() {
   done(std::move(status));
 }
 
-// --- nodes
-// -----------------------------------------------------------------------------------------------------
+// --- nodes ---
 
 World::~World() {
   for (auto& [name, node] : nodes_) {
@@ -162,8 +160,7 @@ void World::forget_state(const std::string& name) {
   node(name).contents = FillableStore();
 }
 
-// --- network
-// ---------------------------------------------------------------------------------------------------
+// --- network ---
 
 bool World::is_cut(const std::string& a, const std::string& b) const {
   return cuts_.contains(std::minmax(a, b));
@@ -187,8 +184,7 @@ void World::deliver(Packet packet) {
   (void)to.host->receive(SharedBytes::from(std::move(packet.bytes)));
 }
 
-// --- time
-// ------------------------------------------------------------------------------------------------------
+// --- time ---
 
 void World::collect(std::vector<Choice>& out) const {
   out.clear();
@@ -275,8 +271,7 @@ void World::run_for(Duration duration) {
   (void)run_until([] { return false; }, duration);
 }
 
-// --- clients
-// ---------------------------------------------------------------------------------------------------
+// --- clients ---
 
 Ticket World::submit(const std::string& name, Request request) {
   const Ticket ticket(next_ticket_++);
@@ -317,8 +312,7 @@ std::string World::elect() {
   return leader();
 }
 
-// --- small words
-// -----------------------------------------------------------------------------------------------
+// --- small words ---
 
 Request set(const std::string& key, const std::string& value) {
   return Write{kv::encode_set(key, value)};

@@ -146,7 +146,7 @@ TEST(DataDirectory, AfterALossOfPowerTheLogRedoesWhatTheStateLacks) {
   EXPECT_EQ(applied->meta, node->state_store->load().value());
 }
 
-// --- promises that were lost -------------------------------------------------------------------
+// --- promises that were lost ---
 
 TEST(DataDirectory, ALostPromiseIsRememberedOverRestarts) {
   const auto disk = used_node();
@@ -180,7 +180,7 @@ TEST(DataDirectory, ALostPromiseIsRememberedOverRestarts) {
   EXPECT_EQ(again->recovered.last, Index(4));
 }
 
-// --- joining -----------------------------------------------------------------------------------
+// --- joining ---
 
 TEST(DataDirectory, TheInstanceOfAJoinStaysTheSameOverCrashes) {
   TestDisk disk;
@@ -221,7 +221,7 @@ TEST(DataDirectory, AChangedInstanceFileIsRefused) {
   }
 }
 
-// --- whenever the power goes -------------------------------------------------------------------
+// --- whenever the power goes ---
 
 TEST(DataDirectory, ALossOfPowerWhileItIsMadeLeavesNothingOrANode) {
   for (const bool join : {false, true}) {
@@ -310,7 +310,7 @@ TEST(DataDirectory, AnyFailureWhileItIsOpenedIsAnErrorAndTheNextTryWorks) {
   }
 }
 
-// --- refusals ----------------------------------------------------------------------------------
+// --- refusals ---
 
 // The error says which directory and what to do.
 void expect_sentence(const Error& error, ErrorCode code, std::string_view advice) {
@@ -438,7 +438,7 @@ TEST(DataDirectoryRefuses, OneOfANewerVersion) {
   expect_sentence(error_of_open(*disk), ErrorCode::unsupported, "a later one");
 }
 
-// --- on the machine's own disk -----------------------------------------------------------------
+// --- on the machine's own disk ---
 
 TEST(DataDirectoryOnThisMachine, KeepsANodeOverAStart) {
   std::string pattern = testing::TempDir() + "raftkv-storage-XXXXXX";
