@@ -30,6 +30,7 @@ bool Raft::sticks_to_leader(Time now) const {
 }
 
 void Raft::on(const Envelope& envelope, const PreVote& request, Time now) {
+  note_candidate(envelope.route.from, request.candidate_address);
   const bool granted = request.next_term > current_term() && !sticks_to_leader(now) &&
                        !promise_lost_ &&
                        log_.is_up_to_date(request.last_log_index, request.last_log_term);
@@ -41,6 +42,7 @@ void Raft::on(const Envelope& envelope, const PreVote& request, Time now) {
 
 void Raft::on(const Envelope& envelope, const RequestVote& request, Time now) {
   const MemberId candidate = envelope.route.from;
+  note_candidate(candidate, request.candidate_address);
   const bool free = !hard_state_.voted_for || hard_state_.voted_for == candidate;
   const bool granted = free && role_ == Role::follower && !promise_lost_ &&
                        (request.leadership_transfer || !sticks_to_leader(now)) &&
@@ -51,6 +53,24 @@ void Raft::on(const Envelope& envelope, const RequestVote& request, Time now) {
   // responding").
   send_after(write_with_hard_state(), candidate, RequestVoteReply{granted},
              envelope.route.from_incarnation);
+}
+
+// A voter whose log ends before the candidate was added has no address for it, yet its vote may be
+// the one that is missing.
+void Raft::note_candidate(MemberId candidate, const std::string& address) {
+  if (address.empty() || configuration().find(candidate) != nullptr) return;
+  if (candidate_addresses_.size() >= kMembersMax) candidate_addresses_.clear();
+  candidate_addresses_[candidate] = address;
+}
+
+const std::string* Raft::candidate_address(MemberId candidate) const {
+  const auto found = candidate_addresses_.find(candidate);
+  return found == candidate_addresses_.end() ? nullptr : &found->second;
+}
+
+std::string Raft::own_address() const {
+  const Member* const self = configuration().find(identity_.member);
+  return self != nullptr ? self->raft_address : std::string();
 }
 
 // --- the candidate's side ---
@@ -91,7 +111,8 @@ void Raft::start_pre_vote(Time now) {
   record_vote(identity_.member, true);
   const PreVote request{.next_term = current_term().next(),
                         .last_log_index = log_.last_index(),
-                        .last_log_term = log_.last_term()};
+                        .last_log_term = log_.last_term(),
+                        .candidate_address = own_address()};
   for (const Member& m : configuration().members) {
     if (!is_self(m.id) && configuration().is_voter(m.id)) send(m.id, request);
   }
@@ -117,7 +138,8 @@ void Raft::campaign(bool leadership_transfer, Time now) {
   own_vote_write_ = durable;
   const RequestVote request{.last_log_index = log_.last_index(),
                             .last_log_term = log_.last_term(),
-                            .leadership_transfer = leadership_transfer};
+                            .leadership_transfer = leadership_transfer,
+                            .candidate_address = own_address()};
   for (const Member& m : configuration().members) {
     if (!is_self(m.id) && configuration().is_voter(m.id)) send_after(durable, m.id, request);
   }

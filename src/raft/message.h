@@ -17,6 +17,8 @@ struct PreVote {
   Term next_term;
   Index last_log_index;
   Term last_log_term;
+  std::string candidate_address =
+      {};  // where to answer: a voter that is behind may not know the candidate
 };
 struct PreVoteReply {
   Term next_term;  // as asked
@@ -27,7 +29,8 @@ struct PreVoteReply {
 struct RequestVote {
   Index last_log_index;
   Term last_log_term;
-  bool leadership_transfer = false;  // passes stickiness (dissertation 4.2.3)
+  bool leadership_transfer = false;    // passes stickiness (dissertation 4.2.3)
+  std::string candidate_address = {};  // as in PreVote
 };
 struct RequestVoteReply {
   bool vote_granted = false;

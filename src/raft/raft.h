@@ -133,6 +133,8 @@ class Raft {
   [[nodiscard]] std::optional<Time> last_leader_contact() const { return last_leader_contact_; }
   // Where the leader said that it is reached; "" if it did not say so in this term.
   [[nodiscard]] const std::string& leader_address() const { return leader_address_; }
+  // Where to answer a candidate that the configuration does not name; null if it said nothing.
+  [[nodiscard]] const std::string* candidate_address(MemberId candidate) const;
   [[nodiscard]] std::vector<PeerStatus> peers(Time now) const;  // empty unless leader
   // For the simulator's invariants (I11, I16): what a leader or candidate believes.
   [[nodiscard]] const std::map<MemberId, Progress>& progress() const { return progress_; }
@@ -181,6 +183,8 @@ class Raft {
   void on(const Envelope& envelope, const RequestVoteReply& reply, Time now);
   void on(const Envelope& envelope, const TimeoutNow& request, Time now);
   [[nodiscard]] bool sticks_to_leader(Time now) const;
+  void note_candidate(MemberId candidate, const std::string& address);
+  [[nodiscard]] std::string own_address() const;
   [[nodiscard]] bool may_campaign(Time now) const;
   void start_pre_vote(Time now);
   void campaign(bool leadership_transfer, Time now);
@@ -259,6 +263,8 @@ class Raft {
   MemberId leader_;
   Incarnation leader_incarnation_;
   std::string leader_address_;
+  std::map<MemberId, std::string>
+      candidate_addresses_;  // of candidates that no configuration here names
   std::optional<Time> last_leader_contact_;
   Index matched_;        // our log is the leader's through here, durable or not
   Index leader_commit_;  // as the leader said

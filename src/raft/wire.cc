@@ -60,6 +60,7 @@ struct BodyWriter {
     out.u64(m.next_term.value);
     out.u64(m.last_log_index.value);
     out.u64(m.last_log_term.value);
+    out.sized(m.candidate_address);
     return FrameKind::pre_vote;
   }
   FrameKind operator()(const PreVoteReply& m) {
@@ -71,6 +72,7 @@ struct BodyWriter {
     out.u64(m.last_log_index.value);
     out.u64(m.last_log_term.value);
     out.u8(m.leadership_transfer ? 1 : 0);
+    out.sized(m.candidate_address);
     return FrameKind::request_vote;
   }
   FrameKind operator()(const RequestVoteReply& m) {
@@ -113,6 +115,7 @@ Message read_body(FrameKind kind, ByteReader& in, std::vector<Entry> entries) {
       m.next_term = Term(in.u64());
       m.last_log_index = Index(in.u64());
       m.last_log_term = Term(in.u64());
+      m.candidate_address = in.sized();
       return m;
     }
     case FrameKind::pre_vote_reply: {
@@ -126,6 +129,7 @@ Message read_body(FrameKind kind, ByteReader& in, std::vector<Entry> entries) {
       m.last_log_index = Index(in.u64());
       m.last_log_term = Term(in.u64());
       m.leadership_transfer = read_flag(in);
+      m.candidate_address = in.sized();
       return m;
     }
     case FrameKind::request_vote_reply: {

@@ -115,6 +115,7 @@ const std::string* Host::Impl::address_of(raft::MemberId id) const {
   if (id == raft_.leader() && !raft_.leader_address().empty()) return &raft_.leader_address();
   const raft::Member* const member = raft_.configuration().find(id);
   if (member != nullptr) return &member->raft_address;
+  if (const std::string* const candidate = raft_.candidate_address(id)) return candidate;
   // One that is leaving: it is still told that its removal is committed.
   const auto departing = std::ranges::find(departing_, id, &PeerAddress::member);
   return departing == departing_.end() ? nullptr : &departing->address;
