@@ -30,6 +30,7 @@ Outcome outcome_of(const std::optional<Response>& response, HttpFailure why) {
 // One writer with keys of its own: nobody else writes them, so it knows what they must hold.
 struct Load::Client {
   std::string prefix;
+  milliseconds request_limit{};
   std::uint64_t operations = 0;
   std::uint64_t keys = 0;
   std::string key;
@@ -60,6 +61,8 @@ Load::Load(LoadOptions options) : options_(std::move(options)) {
   for (int i = 0; i < options_.clients; ++i) {
     auto client = std::make_unique<Client>();
     client->prefix = options_.prefix + "/" + std::to_string(i);
+    client->request_limit =
+        options_.request_limit * (3 * options_.clients + i) / (3 * options_.clients);
     client->endpoint = static_cast<std::size_t>(i) % options_.endpoints.size();
     for (const Address& address : options_.endpoints) {
       client->connections.push_back(std::make_unique<HttpConnection>(address));
@@ -83,7 +86,7 @@ void Load::stop() {
 // Sends to the client's endpoint of the moment and chooses the next one by the answer.
 std::optional<Response> Load::send(Client& client, const Request& request, HttpFailure& why) {
   HttpConnection& connection = *client.connections[client.endpoint];
-  auto response = connection.exchange(request, options_.request_limit);
+  auto response = connection.exchange(request, client.request_limit);
   why = connection.why();
   if (response && (response->status == 200 || response->status == 404)) {
     client.redirects = 0;

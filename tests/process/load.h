@@ -20,7 +20,9 @@ struct LoadOptions {
   std::vector<Address> endpoints = {};
   std::string prefix = "load";  // of the keys
   int clients = 8;
-  // A request without an answer for so long is given up; its outcome is unknown.
+  // A request without an answer for so long is given up; its outcome is unknown. Each client waits
+  // a little longer than the one before it (up to a third in all): clients that a silent node stops
+  // together would otherwise go on together, and see the end of the silence only that often.
   milliseconds request_limit = 1000ms;
   // Each client waits so long after a refusal or a failed connection, before it tries the next
   // endpoint.
