@@ -24,6 +24,7 @@ struct FrameInFlight {
   Endpoint from = 0;
   Endpoint to = 0;
   bool corrupt = false;
+  std::uint32_t connection = 0;
 };
 
 // Who sent an HTTP request: a client by number or, from kJoiningFrom on, a node that joins.

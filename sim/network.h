@@ -57,6 +57,16 @@ class Network {
   void clog(Endpoint from, Endpoint to, bool clogged) { link(from, to).clogged = clogged; }
   [[nodiscard]] bool clogged(Endpoint from, Endpoint to) const { return link(from, to).clogged; }
 
+  // A connection that breaks loses what is on its way in both directions: a frame is of the
+  // connection it left by.
+  [[nodiscard]] std::uint32_t connection(Endpoint from, Endpoint to) const {
+    return link(from, to).connection;
+  }
+  void break_connections(Endpoint a, Endpoint b) {
+    ++link(a, b).connection;
+    ++link(b, a).connection;
+  }
+
   // Millionths of frames, from now on.
   void weather(std::uint64_t loss, std::uint64_t duplicates, std::uint64_t corruption);
   // From now on nothing is lost, doubled, changed, or late beyond latency_max.
@@ -66,6 +76,7 @@ class Network {
   struct State {
     std::uint16_t cuts = 0;
     bool clogged = false;
+    std::uint32_t connection = 0;
     Instant last_arrival{};  // of those that arrive in order
     Instant free_at{};       // when the link's bandwidth is used up until
   };

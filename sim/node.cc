@@ -100,6 +100,7 @@ void push_peer_event(Kernel& kernel, Endpoint at, Endpoint about, raft::PeerEven
 }
 
 void break_connections(Kernel& kernel, Endpoint a, Endpoint b) {
+  kernel.network.break_connections(a, b);
   for (const auto& [at, about] : {std::pair{a, b}, {b, a}}) {
     const Instant closed = kernel.now + kernel.network.latency();
     const Instant opened = closed + kernel.network.latency();
@@ -320,15 +321,17 @@ void Process::send(const replica::PeerAddress& to, raft::Frame frame) {
   kernel_.trace.mix(get_u64(bytes.view().data() + kFrameChecksumAt));
   const Fate fate = kernel_.network.send(node_.endpoint(), endpoint, bytes.size(), kernel_.now);
   if (!fate.first) return;
+  const std::uint32_t connection = kernel_.network.connection(node_.endpoint(), endpoint);
   if (fate.clogged) {
     kernel_.clogged.push_back(
-        kernel_.frames.put({bytes, node_.endpoint(), endpoint, fate.corrupt}));
+        kernel_.frames.put({bytes, node_.endpoint(), endpoint, fate.corrupt, connection}));
     return;
   }
   for (const auto& arrival : {fate.first, fate.second}) {
     if (!arrival) continue;
     const bool corrupt = fate.corrupt && arrival == fate.first;
-    const std::uint32_t at = kernel_.frames.put({bytes, node_.endpoint(), endpoint, corrupt});
+    const std::uint32_t at =
+        kernel_.frames.put({bytes, node_.endpoint(), endpoint, corrupt, connection});
     kernel_.queue.push({.at = *arrival, .payload = at, .kind = EventKind::frame, .node = endpoint});
   }
 }

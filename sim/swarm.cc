@@ -186,10 +186,22 @@ class Faults {
       add(time_within(),
           start(node(static_cast<int>(options_.voters + options_.learners + i + 1))));
     }
-    std::ranges::stable_sort(options_.schedule, {}, &Action::at);
+    sort_by_time();
   }
 
  private:
+  // Actions of one time stay in the order they were drawn in. (std::stable_sort does not compile
+  // without warnings with clang 19 and the library of g++ 12.)
+  void sort_by_time() {
+    std::vector<std::pair<Duration, std::size_t>> order;
+    for (const Action& action : options_.schedule) order.emplace_back(action.at, order.size());
+    std::ranges::sort(order);
+    Schedule sorted;
+    for (const auto& [time, position] : order)
+      sorted.push_back(std::move(options_.schedule[position]));
+    options_.schedule = std::move(sorted);
+  }
+
   template <typename Episode>
   void episodes(Duration mean_min, Duration mean_max, Episode episode) {
     const Duration mean = prng_.between(mean_min, mean_max);

@@ -145,7 +145,8 @@ void World::to_node(const Event& event) {
   switch (event.kind) {
     case EventKind::frame: {
       FrameInFlight frame = kernel_.frames.take(event.payload);
-      if (!gone) process->on_frame(std::move(frame));
+      const bool lost = frame.connection != kernel_.network.connection(frame.from, frame.to);
+      if (!gone && !lost) process->on_frame(std::move(frame));
       return;
     }
     case EventKind::peer_event: {
