@@ -60,7 +60,7 @@ class LogMirror {
 struct SeenProgress {
   MemberId peer;
   Term term;                // of the leader then
-  Incarnation incarnation;  // of the peer then, in truth
+  Incarnation incarnation;  // of the peer when the term began or match last fell, in truth
   Index match;
 };
 

@@ -450,24 +450,25 @@ void Invariants::check_progress(std::size_t node, const raft::Raft& raft) {
   GhostNode& ghost = ghost_.nodes[node];
   const Term term = raft.current_term();
   for (const auto& [peer, progress] : raft.progress()) {
-    const Index match = progress.match_index();
+    const auto at = ghost_.node_of_member.find(peer);
+    if (at == ghost_.node_of_member.end()) continue;  // its disk is gone
+    const GhostNode& other = ghost_.nodes[at->second];
     auto seen = std::ranges::find(ghost.progress, peer, &SeenProgress::peer);
-    if (seen == ghost.progress.end()) {
-      ghost.progress.push_back({peer, term, Incarnation(), Index()});
-      seen = ghost.progress.end() - 1;
-    }
-    if (seen->term != term) *seen = {peer, term, Incarnation(), Index()};
+    if (seen == ghost.progress.end()) seen = ghost.progress.insert(seen, {peer, Term(), {}, {}});
+    if (seen->term != term) *seen = {peer, term, other.incarnation, Index()};
+    const Index match = progress.match_index();
     if (match == seen->match) continue;
     if (match >= progress.next_index()) {
       fail("I11", node, "member {}: match {} is not below next {}", peer.value, match.value,
            progress.next_index().value);
     }
-    const auto at = ghost_.node_of_member.find(peer);
-    if (at == ghost_.node_of_member.end()) continue;  // wiped since
-    const GhostNode& other = ghost_.nodes[at->second];
-    if (match < seen->match && other.incarnation == seen->incarnation) {
-      fail("I11", node, "member {}: match falls from {} to {} in term {}", peer.value,
-           seen->match.value, match.value, term.value);
+    if (match < seen->match) {
+      // Once for each restart of the peer, and not before the leader has heard of it.
+      if (other.incarnation == seen->incarnation) {
+        fail("I11", node, "member {}: match falls from {} to {} in term {}", peer.value,
+             seen->match.value, match.value, term.value);
+      }
+      seen->incarnation = other.incarnation;
     }
     const bool comparable = other.durable_hard_state.current_term == term;
     if (comparable && (match > ghost.memory.last() ||
@@ -476,7 +477,6 @@ void Invariants::check_progress(std::size_t node, const raft::Raft& raft) {
            match.value);
     }
     seen->match = match;
-    seen->incarnation = other.incarnation;
   }
 }
 

@@ -178,7 +178,7 @@ class Faults {
     if (exists()) episodes(2s, 10s, [&](Duration t) { slow_disk(t); });
     if (exists()) episodes(2s, 10s, [&](Duration t) { storm(t); });
     if (exists()) episodes(2s, 10s, [&](Duration t) { clog_for_a_while(t); });
-    if (exists()) episodes(1s, 10s, [&](Duration t) { add(t, reset(someone(), someone())); });
+    if (exists()) episodes(1s, 10s, [&](Duration t) { break_connection(t); });
     if (exists()) episodes(1s, 8s, [&](Duration t) { administer(t); });
     if (exists()) episodes(4s, 15s, [&](Duration t) { wipe_and_rejoin(t); });
     if (exists()) episodes(8s, 20s, [&](Duration t) { rolling_restart(t); });
@@ -306,7 +306,14 @@ class Faults {
     const Who from = someone_fixed();
     const Who to = someone_fixed();
     add(t, clog(from, to));
-    add(t + length(), half(prng_) ? unclog() : unclog(from, to));
+    const Duration end = t + length();
+    add(end, half(prng_) ? unclog() : unclog(from, to));
+  }
+
+  void break_connection(Duration t) {
+    const Who a = someone();
+    const Who b = someone();
+    add(t, reset(a, b));
   }
 
   void administer(Duration t) {
