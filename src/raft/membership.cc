@@ -199,7 +199,8 @@ std::expected<Proposed, Refusal> Raft::change_members(const MemberChange& change
 // committed.
 void Raft::drive_membership(Time now) {
   if (role_ != Role::leader || commit_index_ < term_start_) return;
-  if (configuration_index() > commit_index_) return;
+  // While leadership is handed over nothing is appended: the target would be behind and lose.
+  if (transfer_ || configuration_index() > commit_index_) return;
   if (configuration().joint()) {
     propose_configuration(plan_leave(configuration()));
     return;
@@ -209,7 +210,7 @@ void Raft::drive_membership(Time now) {
     become_follower(current_term(), "removed from the configuration", now);
     return;
   }
-  if (const MemberId learner = promotable_learner(now); learner && !transfer_) {
+  if (const MemberId learner = promotable_learner(now)) {
     propose_configuration(plan_promotion(configuration(), learner));
   }
 }

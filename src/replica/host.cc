@@ -101,6 +101,8 @@ void Host::Impl::carry_out(Time time) {
 
 void Host::Impl::observe(raft::Event event) {
   if (const auto* ended = std::get_if<raft::TransferEnded>(&event)) transfer_ended(*ended);
+  if (const auto* changed = std::get_if<raft::LeaderChanged>(&event))
+    transfer_decided(changed->leader);
   if (std::holds_alternative<raft::ConfigurationChanged>(event) ||
       std::holds_alternative<raft::LeaderChanged>(event)) {
     connections_changed_ = true;

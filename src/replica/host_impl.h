@@ -111,6 +111,7 @@ class Host::Impl {
   void grant(const raft::ReadGranted& granted);
   void refuse(const raft::ReadRefused& refused);
   void transfer_ended(const raft::TransferEnded& ended);
+  void transfer_decided(raft::MemberId leader);
   void expire_requests(Time now);
   [[nodiscard]] Reply make_reply(Answer answer) const;
   [[nodiscard]] std::optional<LeaderHint> leader_hint() const;
@@ -151,7 +152,8 @@ class Host::Impl {
   RequestTable requests_;
   PendingProposals pending_;
   Forwards forwards_;
-  std::optional<Handle> transfer_;  // waits for TransferEnded
+  std::optional<Handle> transfer_;  // waits for TransferEnded, then for the next leader
+  raft::MemberId successor_;        // who was told to campaign; 0: still ours
   raft::Term leading_term_;         // as of the last turn; 0: did not lead
   std::vector<OutgoingAnswer> outbox_;
   std::vector<OutgoingAnswer> delivering_;

@@ -255,13 +255,27 @@ void Host::Impl::refuse(const raft::ReadRefused& refused) {
 
 void Host::Impl::transfer_ended(const raft::TransferEnded& ended) {
   if (!transfer_) return;
+  if (ended.done && ended.target != raft_.identity().member) {
+    successor_ = ended.target;  // told to campaign; whether it wins is seen by who leads next
+    return;
+  }
   const Handle handle = *std::exchange(transfer_, std::nullopt);
   if (requests_.find(handle) == nullptr) return;
-  const raft::Member* const target = raft_.configuration().find(ended.target);
-  if (ended.done)
-    return answer(handle, Transferred{target == nullptr ? std::string() : target->name});
+  if (ended.done) return answer(handle, Transferred{options_.name});
   abandon(handle, Problem::transfer_failed,
           "the member did not take over within an election timeout; GET /status tells who leads");
+}
+
+void Host::Impl::transfer_decided(raft::MemberId leader) {
+  if (!transfer_ || !successor_ || !leader) return;
+  const Handle handle = *std::exchange(transfer_, std::nullopt);
+  const raft::MemberId successor = std::exchange(successor_, raft::MemberId());
+  if (requests_.find(handle) == nullptr) return;
+  const raft::Member* const member = raft_.configuration().find(leader);
+  const std::string name = member == nullptr ? std::string() : member->name;
+  if (leader == successor) return answer(handle, Transferred{name});
+  abandon(handle, Problem::transfer_failed,
+          fmt::format("the member did not win the election; {} leads now", name));
 }
 
 void Host::Impl::expire_requests(Time time) {
