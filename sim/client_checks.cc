@@ -113,7 +113,9 @@ void ClientChecks::served_read(std::size_t node, Operation& operation, const rep
   if (level == Level::consistent) return fail("it does not see what was acknowledged before");
   // A default read may be old, but only on a leader that is cut off; and it was true once.
   if (!find_version(versions, Index(), read.value)) return fail("it was never true");
-  if (ghost_.leaders.empty() || ghost_.leaders.rbegin()->first <= reply.term) {
+  if (ghost_.leaders.empty()) return fail("it is old, and nobody led");
+  const Leader& latest = ghost_.leaders.rbegin()->second;
+  if (latest.node == node && latest.incarnation == ghost_.nodes[node].incarnation) {
     fail("it is old, and no later leader exists");
   }
 }

@@ -34,7 +34,7 @@ bool World::heal_a_quorum() {
   if (!quorums_stay(std::nullopt, std::nullopt)) return false;
   // One node that the others are quorums without may keep a fault for good.
   const std::size_t victim = kernel_.crashes.below(nodes_.size());
-  if (kernel_.crashes.chance(1, 2) && quorums_stay(victim, std::nullopt)) left_broken_ = victim;
+  if (kernel_.crashes.chance(1, 2) && may_break_for_good(victim)) left_broken_ = victim;
   for (const auto& node : nodes_) {
     resume(node->number());
     node->set_disk_factor(1);
@@ -45,6 +45,24 @@ bool World::heal_a_quorum() {
   // A leader finds out that its disk has stalled when it has something to write.
   operate(nudge_);
   return true;
+}
+
+// Also when a removal that is under way, or a learner's promotion, changes what a quorum is.
+bool World::may_break_for_good(std::size_t victim) const {
+  if (last_removal_ &&
+      kernel_.now - *last_removal_ < options_.client_timeout + options_.request_timeout) {
+    return false;
+  }
+  const auto stays = [&](const raft::Member& member) {
+    const auto at = kernel_.ghost.node_of_member.find(member.id);
+    return at != kernel_.ghost.node_of_member.end() && at->second != victim;
+  };
+  const auto most_stay = [&](const Configuration& configuration) {
+    const auto left = std::ranges::count_if(configuration.members, stays);
+    return static_cast<std::size_t>(left) * 2 > configuration.members.size();
+  };
+  return quorums_stay(victim, std::nullopt) &&
+         std::ranges::all_of(configurations_in_play(), most_stay);
 }
 
 void World::break_for_good(std::size_t victim) {

@@ -85,6 +85,7 @@ void Network::calm() {
   weather(0, 0, 0);
   tail_ppm_ = 0;
   bandwidth_ = 0;
+  for (State& state : links_) ++state.connection;
 }
 
 }  // namespace raftkv::sim

@@ -69,7 +69,8 @@ class Network {
 
   // Millionths of frames, from now on.
   void weather(std::uint64_t loss, std::uint64_t duplicates, std::uint64_t corruption);
-  // From now on nothing is lost, doubled, changed, or late beyond latency_max.
+  // What is on its way is lost; from now on nothing is lost, doubled, changed, or late beyond
+  // latency_max.
   void calm();
 
  private:

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t kFrameKindAt = 5;  // src/raft/wire.h
 constexpr std::size_t kFrameChecksumAt = 16;
+constexpr std::size_t kFrameToAt = 48;
 constexpr std::uint64_t kStrikeOperationsMax = 8;
 constexpr std::int64_t kMillion = 1'000'000;
 constexpr Duration kJoinTimeout = 1s;
@@ -274,6 +275,9 @@ void Process::on_frame(FrameInFlight frame) {
     copy[bit / 8] = static_cast<char>(copy[bit / 8] ^ static_cast<char>(1 << (bit % 8)));
     frame.bytes = SharedBytes::from(std::move(copy));
   }
+  // A member that was here before has connections of its own.
+  const bool for_us =
+      get_u64(frame.bytes.view().data() + kFrameToAt) == node_.identity().member.value;
   const Status status = host_->receive(std::move(frame.bytes));
   if (frame.corrupt && status) {
     kernel_.verdict.fail("I18",
@@ -283,7 +287,7 @@ void Process::on_frame(FrameInFlight frame) {
     // The connection is closed: both ends notice, and make another.
     kernel_.trace.line(kernel_.now, "{} closes the connection from n{}: {}", node_.name(),
                        frame.from + 1, status.error().message);
-    break_connections(kernel_, frame.from, node_.endpoint());
+    if (for_us || frame.corrupt) break_connections(kernel_, frame.from, node_.endpoint());
   }
   after_input();
 }

@@ -99,7 +99,7 @@ struct Action {
   std::uint64_t count = 0;
   std::uint64_t count2 = 0;
   std::uint64_t count3 = 0;
-  int client = 0;                                          // 0: a client of its own
+  int client = 0;                                               // 0: a client of its own
   std::vector<std::pair<std::string, std::string>> pairs = {};  // get, del: the key alone
   Level level = Level::default_;
 

@@ -251,6 +251,7 @@ void World::act(const Action& action) {
 }
 
 void World::operate(const Action& action) {
+  if (action.verb == Verb::remove) last_removal_ = kernel_.now;
   if (action.verb == Verb::remove && !quorums_stay(std::nullopt, resolve(action.who))) return;
   std::size_t at = 0;
   const auto number = static_cast<std::size_t>(action.client);

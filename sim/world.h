@@ -69,6 +69,7 @@ class World {
   // --- the second phase ---
   // False: there is none left to heal, because a removal and a lost disk crossed.
   [[nodiscard]] bool heal_a_quorum();
+  [[nodiscard]] bool may_break_for_good(std::size_t victim) const;
   void break_for_good(std::size_t victim);
   // Runs, and has none of the faults that are left.
   [[nodiscard]] bool is_well(std::size_t node) const {
@@ -91,7 +92,8 @@ class World {
   Schedule probes_;
   std::vector<std::size_t> probing_;  // clients
   std::optional<std::size_t> left_broken_;
-  bool lively_ = false;  // the second phase was run
+  std::optional<Instant> last_removal_;  // asked for
+  bool lively_ = false;                  // the second phase was run
   std::uint64_t events_ = 0;
 };
 
