@@ -199,15 +199,17 @@ std::expected<Proposed, Refusal> Raft::change_members(const MemberChange& change
 // committed.
 void Raft::drive_membership(Time now) {
   if (role_ != Role::leader || commit_index_ < term_start_) return;
-  // While leadership is handed over nothing is appended: the target would be behind and lose.
-  if (transfer_ || configuration_index() > commit_index_) return;
-  if (configuration().joint()) {
-    propose_configuration(plan_leave(configuration()));
-    return;
-  }
+  if (configuration_index() > commit_index_) return;
+  // A joint configuration still counts the old half as voters: this is C_new.
   if (!configuration().is_voter(identity_.member)) {
     if (const MemberId successor = best_successor(now)) send(successor, TimeoutNow{});
     become_follower(current_term(), "removed from the configuration", now);
+    return;
+  }
+  // While leadership is handed over nothing is appended: the target would be behind and lose.
+  if (transfer_) return;
+  if (configuration().joint()) {
+    propose_configuration(plan_leave(configuration()));
     return;
   }
   if (const MemberId learner = promotable_learner(now)) {
