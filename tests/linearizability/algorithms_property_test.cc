@@ -79,7 +79,7 @@ class EveryModel : public testing::TestWithParam<std::string_view> {};
 TEST_P(EveryModel, AgreesWithAllOrders) {
   const Model& model = *find_model(GetParam());
   int linearizable = 0, violated = 0;
-  holds_for(100'000, [&](const Tape& tape) {
+  holds_for(RAFTKV_RANDOM_HISTORIES, [&](const Tape& tape) {
     const History history = random_history(GetParam(), tape);
     RC_LOG() << print(history);
     const bool fits = some_order_fits(history, model, kUnsaid);
