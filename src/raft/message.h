@@ -42,8 +42,8 @@ struct AppendEntries {
   Term prev_log_term;
   Index leader_commit;
   ReadRound read_round;        // the leader's latest; echoed by every reply
-  std::string leader_address;  // where to answer; only while the leader probes (a new learner has
-                               // no configuration)
+  std::string leader_address;  // where to answer: in probes and heartbeats, because a new learner
+                               // has no configuration
   std::vector<Entry> entries;  // contiguous from prev_log_index + 1
 };
 struct AppendEntriesReply {

@@ -247,7 +247,10 @@ void Raft::send_append(MemberId peer, Progress& progress) {
   }
   if (!progress.message_owed) return;
   progress.message_owed = false;
-  send(peer, append_request(progress));
+  // A learner that lost its power may be back with a log that does not name us, and nobody told us.
+  AppendEntries heartbeat = append_request(progress);
+  heartbeat.leader_address = own_address();
+  send(peer, std::move(heartbeat));
 }
 
 AppendEntries Raft::append_request(const Progress& progress) const {
