@@ -55,10 +55,13 @@ void Raft::on(const Envelope& envelope, const RequestVote& request, Time now) {
              envelope.route.from_incarnation);
 }
 
-// A voter whose log ends before the candidate was added has no address for it, yet its vote may be
-// the one that is missing.
+// A voter whose log ends before the candidate was added has no address for it, and one that has
+// not heard of the candidate's move has an old one; yet its vote may be the one that is missing.
 void Raft::note_candidate(MemberId candidate, const std::string& address) {
-  if (address.empty() || configuration().find(candidate) != nullptr) return;
+  if (address.empty()) return;
+  candidate_addresses_.erase(candidate);
+  const Member* const member = configuration().find(candidate);
+  if (member != nullptr && member->raft_address == address) return;
   if (candidate_addresses_.size() >= kMembersMax) candidate_addresses_.clear();
   candidate_addresses_[candidate] = address;
 }
@@ -69,6 +72,7 @@ const std::string* Raft::candidate_address(MemberId candidate) const {
 }
 
 std::string Raft::own_address() const {
+  if (!options_.address.empty()) return options_.address;
   const Member* const self = configuration().find(identity_.member);
   return self != nullptr ? self->raft_address : std::string();
 }

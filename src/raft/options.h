@@ -2,12 +2,16 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 
 #include "src/base/time.h"
 
 namespace raftkv::raft {
 
 struct Options {
+  // Where this node is reached: told to those whom it asks for votes or leads, because their
+  // configuration may name a place that it has left. Empty: what its own configuration says.
+  std::string address = {};
   // A follower that hears nothing from a leader waits between this and twice this long before it
   // campaigns (§9.3); it is also how long a node sticks to its leader, how often a leader checks
   // its quorum, and how long a log write may be pending before the leader steps down.

@@ -133,7 +133,8 @@ class Raft {
   [[nodiscard]] std::optional<Time> last_leader_contact() const { return last_leader_contact_; }
   // Where the leader said that it is reached; "" if it did not say so in this term.
   [[nodiscard]] const std::string& leader_address() const { return leader_address_; }
-  // Where to answer a candidate that the configuration does not name; null if it said nothing.
+  // Where a candidate says that it is, if the configuration does not say so; null if it does, or
+  // the candidate said nothing.
   [[nodiscard]] const std::string* candidate_address(MemberId candidate) const;
   [[nodiscard]] std::vector<PeerStatus> peers(Time now) const;  // empty unless leader
   // For the simulator's invariants (I11, I16): what a leader or candidate believes.
@@ -264,7 +265,7 @@ class Raft {
   Incarnation leader_incarnation_;
   std::string leader_address_;
   std::map<MemberId, std::string>
-      candidate_addresses_;  // of candidates that no configuration here names
+      candidate_addresses_;  // of candidates that the configuration here names nowhere, or elsewhere
   std::optional<Time> last_leader_contact_;
   Index matched_;        // our log is the leader's through here, durable or not
   Index leader_commit_;  // as the leader said

@@ -259,10 +259,7 @@ AppendEntries Raft::append_request(const Progress& progress) const {
   request.prev_log_term = log_.term(request.prev_log_index).value();
   request.leader_commit = commit_index_;
   request.read_round = reads_.latest();
-  if (progress.state() == Progress::State::probe) {
-    const Member* self = configuration().find(identity_.member);
-    if (self != nullptr) request.leader_address = self->raft_address;
-  }
+  if (progress.state() == Progress::State::probe) request.leader_address = own_address();
   return request;
 }
 

@@ -8,12 +8,22 @@
 
 namespace raftkv::replica {
 
+namespace {
+
+raft::Options raft_options(const HostOptions& options) {
+  raft::Options out = options.raft;
+  out.address = options.raft_address;
+  return out;
+}
+
+}  // namespace
+
 Host::Impl::Impl(HostOptions options, const raft::Identity& identity, raft::Recovered recovered,
                  StateMeta meta, const HostPorts& ports, Prng prng)
     : options_(std::move(options)),
       ports_(ports),
       started_(ports.clock.now()),
-      raft_(options_.raft, identity, std::move(recovered), prng, started_),
+      raft_(raft_options(options_), identity, std::move(recovered), prng, started_),
       applied_(std::move(meta)),
       log_(ports.log_store, ports.log_worker, ports.clock,
            {.batch_bytes_max = options_.log_batch_bytes_max,

@@ -109,13 +109,13 @@ void Host::Impl::send_frame(raft::MemberId to, raft::Incarnation to_incarnation,
                       raft::make_frame(kind, route, raft_.current_term(), body));
 }
 
-// What the leader of this term says of itself is newer than a configuration that this node may have
-// slept over.
+// What a leader or a candidate of this term says of itself is newer than a configuration that this
+// node may have slept over.
 const std::string* Host::Impl::address_of(raft::MemberId id) const {
   if (id == raft_.leader() && !raft_.leader_address().empty()) return &raft_.leader_address();
+  if (const std::string* const candidate = raft_.candidate_address(id)) return candidate;
   const raft::Member* const member = raft_.configuration().find(id);
   if (member != nullptr) return &member->raft_address;
-  if (const std::string* const candidate = raft_.candidate_address(id)) return candidate;
   // One that is leaving: it is still told that its removal is committed.
   const auto departing = std::ranges::find(departing_, id, &PeerAddress::member);
   return departing == departing_.end() ? nullptr : &departing->address;

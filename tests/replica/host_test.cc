@@ -423,6 +423,21 @@ TEST_F(Cluster, LeaderThatMovedIsFoundAgain) {
   EXPECT_TRUE(std::holds_alternative<Written>(world.ask(moved, set("k", "v")).answer));
 }
 
+// The only other voter that is up knows the old address only, and without its vote nobody leads: so
+// nobody can be told the new one in the ordinary way.
+TEST_F(Cluster, NodeThatMovedIsElectedWhileAnotherIsDead) {
+  world.ask(world.elect(), set("k", "v"));
+  const std::string dead = world.elect();
+  const std::string moved = follower();
+  world.kill(dead);
+  world.kill(moved);
+  world.node(moved).raft_address = "elsewhere:raft";
+  world.start(moved);
+  ASSERT_TRUE(world.run_until([&] { return world.host(moved).status().ready; }, 20s));
+  EXPECT_EQ(value_of(world.ask(world.elect(), get("k", Level::consistent))), "v");
+  EXPECT_TRUE(std::holds_alternative<Written>(world.ask(world.elect(), set("k", "w")).answer));
+}
+
 // Its own configuration names an address at which nobody is any more.
 TEST_F(Cluster, NodeThatSleptWhileItsLeaderMovedAnswersItWhereItIs) {
   const std::string moved = world.elect();
