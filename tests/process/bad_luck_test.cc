@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "src/base/prng.h"
+#include "src/raft/wire.h"
 #include "tests/process/fixture.h"
 #include "tests/process/load.h"
 
@@ -100,6 +101,79 @@ TEST_F(RaftPort, ClosesStrangersConnectionsAndGoesOn) {
   write_keys("k", 5);
   expect_keys("k", 5);
   for (int i = 0; i < cluster().size(); ++i) EXPECT_EQ(cluster()[i].status()->incarnation, 1U);
+}
+
+std::size_t count(const std::string& text, const std::string& what) {
+  std::size_t found = 0;
+  for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1))
+    ++found;
+  return found;
+}
+
+// A well-formed frame as member `from` would send it to node 0, then changed by `spoil`.
+class FalseFriend {
+ public:
+  explicit FalseFriend(Cluster& cluster, int as) {
+    const auto me = cluster[0].status();
+    const auto other = cluster[as].status();
+    route = {.cluster = raft::ClusterId(std::stoull(me->cluster, nullptr, 16)),
+             .from = raft::MemberId(other->member),
+             .from_incarnation = raft::Incarnation(other->incarnation),
+             .to = raft::MemberId(me->member),
+             .to_incarnation = {}};
+    term = raft::Term(me->term);
+  }
+  [[nodiscard]] std::string frame() const {
+    return raft::encode({route, term, raft::PreVote{term.next(), raft::Index(), raft::Term()}})
+        .flatten();
+  }
+
+  raft::Route route;
+  raft::Term term;
+};
+
+// Each says one frame that is whole, and wrong in one thing.
+TEST_F(RaftPort, ClosesAConnectionThatSpeaksForAnotherAndSaysWhyOnce) {
+  cluster();
+  const int restarted = cluster().wait_for_follower() == 0 ? 1 : cluster().wait_for_follower();
+  cluster()[restarted].kill();
+  cluster().start(restarted);
+  ASSERT_TRUE(cluster().settles());
+  ASSERT_EQ(cluster()[restarted].status()->incarnation, 2U);
+
+  FalseFriend other_cluster(cluster(), restarted);
+  other_cluster.route.cluster = other_cluster.route.cluster.next();
+  FalseFriend for_another(cluster(), restarted);
+  for_another.route.to = for_another.route.from;
+  FalseFriend before_its_restart(cluster(), restarted);
+  before_its_restart.route.from_incarnation = raft::Incarnation(1);
+  std::string newer = FalseFriend(cluster(), restarted).frame();
+  newer[4] = 2;
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {other_cluster.frame(), "cluster"},
+      {for_another.frame(), "a frame for member"},
+      {before_its_restart.frame(), "incarnation"},
+      {newer, "version"}};
+  for (const auto& [frame, reason] : cases) {
+    const auto refused = [&, &why = reason] {
+      std::size_t lines = 0;
+      std::istringstream log(cluster()[0].log());
+      for (std::string line; std::getline(log, line);)
+        lines += count(line, "connection_refused") > 0 && count(line, why) > 0 ? 1 : 0;
+      return lines;
+    };
+    ASSERT_EQ(refused(), 0U) << cluster()[0].log();
+    HttpConnection stranger(cluster()[0].raft_address());
+    ASSERT_TRUE(stranger.connect(10s));
+    ASSERT_TRUE(stranger.send(frame, 10s));
+    EXPECT_TRUE(stranger.closed_within(kPatience)) << reason;
+    EXPECT_EQ(stranger.received(), "") << reason;
+    EXPECT_TRUE(eventually([&] { return refused() > 0; })) << reason << "\n" << cluster()[0].log();
+    EXPECT_EQ(refused(), 1U) << cluster()[0].log();
+  }
+  write_keys("k", 5);
+  expect_keys("k", 5);
+  EXPECT_TRUE(cluster().settles());
 }
 
 std::uint64_t resident_kib(pid_t pid) {
