@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <set>
+#include <sstream>
+
 namespace raftkv::app {
 namespace {
 
@@ -51,6 +55,27 @@ TEST(Metrics, ShowTheSnapshotOfTheMoment) {
   EXPECT_THAT(text, HasSubstr("raftkv_role{role=\"leader\"} 0"));
   EXPECT_THAT(text, Not(HasSubstr("node02")));
   EXPECT_THAT(text, HasSubstr("raftkv_http_requests_total 12"));
+}
+
+// The names of metrics in a text: what begins like one and goes on with letters.
+std::set<std::string> names_behind(const std::string& text, const std::string& mark) {
+  std::set<std::string> names;
+  for (std::size_t at = text.find(mark); at != std::string::npos; at = text.find(mark, at + 1)) {
+    const std::size_t begin = at + mark.size();
+    const std::string name =
+        text.substr(begin, text.find_first_not_of("abcdefghijklmnopqrstuvwxyz_", begin) - begin);
+    if (name.starts_with("raftkv_") || name.starts_with("process_")) names.insert(name);
+  }
+  return names;
+}
+
+TEST(Metrics, AreAllInTheManual) {
+  std::ostringstream manual;
+  manual << std::ifstream(RAFTKV_SOURCE_DIR "/docs/api.md").rdbuf();
+  Metrics metrics;
+  MetricsSnapshot now;
+  now.peers = {{"node02", 5}};
+  EXPECT_EQ(names_behind(manual.str(), "`"), names_behind(metrics.text(now), "# TYPE "));
 }
 
 TEST(Metrics, KnowTheMemoryOfTheProcess) {
