@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""raft-kv and etcd side by side: three nodes each on this machine, fsync on, loaded by wrk in turns.
+
+Every cell (a system, a kind of work, a number of connections) runs once a round, the systems one right after the
+other, in another order each round. Medians over the rounds, their spread, and ratios go into a table and a plot.
+A cell with one failed request or answer that is no success is void. A fixed loop on one core before each cell
+says how busy the machine was.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from clusters import Etcd, RaftKv
+from report import markdown, plot
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SYSTEMS = ("raftkv", "etcd-v3", "etcd-v2")
+WORKS = ("writes", "consistent", "stale", "mixed")
+CONNECTIONS = (1, 16, 64, 256, 1024)
+SETTLE_S = 0.3
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Exit code 0: all cells have figures; 1: some are void, or a node died.")
+    parser.add_argument("--rounds", type=int, default=3, help="times that each cell is run (default 3)")
+    parser.add_argument("--seconds", type=int, default=8, help="length of a cell (default 8)")
+    parser.add_argument("--warm-up", type=int, default=2, metavar="SECONDS",
+                        help="the same load before each cell, not counted (default 2)")
+    parser.add_argument("--systems", default=",".join(SYSTEMS), help=f"of {','.join(SYSTEMS)}")
+    parser.add_argument("--works", default=",".join(WORKS), help=f"of {','.join(WORKS)}")
+    parser.add_argument("--connections", default=",".join(map(str, CONNECTIONS)),
+                        help="numbers of connections (default %(default)s)")
+    parser.add_argument("--raftkv", default=f"{HERE}/../../build/release/bin/raftkv",
+                        help="the program (default: of build/release)")
+    parser.add_argument("--etcd", default="etcd", help="the program (default: of the PATH)")
+    parser.add_argument("--out", default="compare", metavar="DIR",
+                        help="where results.json, results.md and results.svg go (default ./compare)")
+    parser.add_argument("--data", metavar="DIR",
+                        help="where the nodes keep their data: on the disk to be measured (default: under --out)")
+    arguments = parser.parse_args()
+    arguments.systems = arguments.systems.split(",")
+    arguments.works = arguments.works.split(",")
+    arguments.connections = [int(n) for n in arguments.connections.split(",")]
+    for given, known, what in ((arguments.systems, SYSTEMS, "system"), (arguments.works, WORKS, "work")):
+        for name in given:
+            if name not in known:
+                parser.error(f"no {what} '{name}'; there are: {', '.join(known)}")
+    for program in ("wrk", arguments.etcd, arguments.raftkv):
+        if shutil.which(program) is None:
+            parser.error(f"'{program}' is not there: run scripts/setup bench, and build the release preset")
+    return arguments
+
+
+def busy_ms():
+    """A fixed piece of work on one core: longer means that others use the machine."""
+    begin = time.perf_counter()
+    x = 1
+    for _ in range(400_000):
+        x = (x * 1103515245 + 12345) & 0x7FFFFFFF
+    return (time.perf_counter() - begin) * 1e3
+
+
+def wrk(address, system, work, connections, seconds):
+    threads = 1 if connections == 1 else 2
+    command = ["wrk", "--latency", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s",
+               "-s", f"{HERE}/load.lua", f"http://{address}", "--", system, work]
+    output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    for line in output.splitlines():
+        if line.startswith("RESULT "):
+            return json.loads(line[len("RESULT "):])
+    raise RuntimeError(f"wrk said nothing: {' '.join(command)}\n{output}")
+
+
+def run_cell(cluster, system, work, connections, arguments):
+    leader, follower = cluster.await_leader()
+    address = follower if work == "stale" else leader
+    if arguments.warm_up:
+        wrk(address, system, work, connections, arguments.warm_up)
+    time.sleep(SETTLE_S)
+    calibration = busy_ms()
+    cpu = cluster.cpu_seconds()
+    result = wrk(address, system, work, connections, arguments.seconds)
+    cpu = cluster.cpu_seconds() - cpu
+    cluster.check()
+    done = result["requests"]
+    return {
+        "system": system, "work": work, "connections": connections,
+        "per_second": done / result["seconds"], "p50_ms": result["p50_ms"], "p99_ms": result["p99_ms"],
+        "p999_ms": result["p999_ms"], "cpu_us": cpu / done * 1e6 if done else 0,
+        "resident_mib": cluster.resident_mib(), "busy_ms": calibration,
+        "void": result["failed"] > 0 or done == 0, "failed": result["failed"],
+    }
+
+
+def fill(cluster, system):
+    """Every key is there before anything is measured."""
+    leader, _ = cluster.await_leader()
+    wrk(leader, system, "fill", 64, 6)
+
+
+def measure(arguments, clusters):
+    cells = []
+    total = arguments.rounds * len(arguments.works) * len(arguments.connections) * len(arguments.systems)
+    for round_number in range(arguments.rounds):
+        for work in arguments.works:
+            for connections in arguments.connections:
+                shift = round_number % len(arguments.systems)
+                for system in arguments.systems[shift:] + arguments.systems[:shift]:
+                    cell = run_cell(clusters[system], system, work, connections, arguments)
+                    cell["round"] = round_number
+                    cells.append(cell)
+                    print(f"[{len(cells)}/{total}] {work:10} {connections:5} {system:8} "
+                          f"{cell['per_second']:9.0f}/s p99 {cell['p99_ms']:8.2f} ms "
+                          f"{cell['cpu_us']:6.1f} us{'  VOID' if cell['void'] else ''}", flush=True)
+    return cells
+
+
+def summarize(cells):
+    """A row for each cell: medians over the rounds that are not void, and the spread of the rate."""
+    rows = []
+    keys = dict.fromkeys((c["work"], c["connections"], c["system"]) for c in cells)
+    for work, connections, system in keys:
+        same = [c for c in cells if (c["work"], c["connections"], c["system"]) == (work, connections, system)]
+        good = [c for c in same if not c["void"]]
+        row = {"work": work, "connections": connections, "system": system,
+               "rounds": len(same), "void": len(same) - len(good)}
+        if good:
+            for name in ("per_second", "p50_ms", "p99_ms", "p999_ms", "cpu_us", "resident_mib", "busy_ms"):
+                row[name] = statistics.median(c[name] for c in good)
+            rates = [c["per_second"] for c in good]
+            row["spread"] = (max(rates) - min(rates)) / row["per_second"]
+        rows.append(row)
+    return rows
+
+
+def main():
+    arguments = parse_arguments()
+    os.makedirs(arguments.out, exist_ok=True)
+    data = tempfile.mkdtemp(prefix="data-", dir=arguments.data or arguments.out)
+    clusters, running = {}, []
+    try:
+        if "raftkv" in arguments.systems:
+            running.append(RaftKv(arguments.raftkv, f"{data}/raftkv"))
+            clusters["raftkv"] = running[-1]
+        if any(s.startswith("etcd") for s in arguments.systems):
+            running.append(Etcd(arguments.etcd, f"{data}/etcd"))
+            clusters["etcd-v2"] = clusters["etcd-v3"] = running[-1]
+        for system in arguments.systems:
+            fill(clusters[system], system)
+        cells = measure(arguments, clusters)
+    finally:
+        for cluster in running:
+            cluster.kill()
+        shutil.rmtree(data, ignore_errors=True)
+    rows = summarize(cells)
+    about = {"date": datetime.date.today().isoformat(), "cores": os.cpu_count(), "seconds": arguments.seconds,
+             "rounds": arguments.rounds,
+             "busy_ms": statistics.median(c["busy_ms"] for c in cells)}
+    with open(f"{arguments.out}/results.json", "w") as f:
+        json.dump({"about": about, "rows": rows, "cells": cells}, f, indent=1)
+    with open(f"{arguments.out}/results.md", "w") as f:
+        f.write(markdown(about, rows))
+    with open(f"{arguments.out}/results.svg", "w") as f:
+        f.write(plot(rows))
+    print(markdown(about, rows))
+    return 1 if any(row["void"] for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
