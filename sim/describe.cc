@@ -34,9 +34,19 @@ struct MessageText {
       text += fmt::format(" conflict prev={} hint={}/{}", m.conflict->prev_log_index.value,
                           m.conflict->hint_index.value, m.conflict->hint_term.value);
     }
+    if (m.snapshot_wanted) text += " snapshot_wanted";
     return text;
   }
   std::string operator()(const raft::TimeoutNow& /*m*/) const { return {}; }
+  std::string operator()(const raft::InstallSnapshot& m) const {
+    return fmt::format("snapshot={}/{} stream={} chunk={}{}", m.snapshot.last_included_index.value,
+                       m.snapshot.last_included_term.value, m.stream.value, m.chunk,
+                       m.last ? " last" : "");
+  }
+  std::string operator()(const raft::InstallSnapshotReply& m) const {
+    return fmt::format("stream={} next_chunk={} installed={}{}", m.stream.value, m.next_chunk,
+                       m.installed.value, m.failed ? " failed" : "");
+  }
 };
 
 struct CoreEventText {
@@ -61,6 +71,15 @@ struct CoreEventText {
   }
   std::string operator()(const raft::PromiseRepaired& /*e*/) const {
     return "has its promise repaired";
+  }
+  std::string operator()(const raft::SnapshotInstalled& e) const {
+    return fmt::format("installs a snapshot at {}/{}", e.index.value, e.term.value);
+  }
+  std::string operator()(const raft::SnapshotSent& e) const {
+    return fmt::format("has sent member {} a snapshot at {}", e.peer.value, e.index.value);
+  }
+  std::string operator()(const raft::LogCutTo& e) const {
+    return fmt::format("cuts its log before {}", e.first.value);
   }
 };
 

@@ -68,6 +68,15 @@ struct EventLog::Writer {
     spdlog::info("event=promise_repaired");
     log.hooks_.promise_repaired();
   }
+  void operator()(const raft::SnapshotInstalled& e) const {
+    spdlog::info("event=snapshot_installed index={} term={}", e.index.value, e.term.value);
+  }
+  void operator()(const raft::SnapshotSent& e) const {
+    spdlog::info("event=snapshot_sent peer={} index={}", log.name_of(e.peer), e.index.value);
+  }
+  void operator()(const raft::LogCutTo& e) const {
+    spdlog::info("event=log_cut first={}", e.first.value);
+  }
   void operator()(const replica::Applied&) const {}
   void operator()(const replica::FrameRefused&) const {
     log.metrics_.frame_refused();

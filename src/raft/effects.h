@@ -10,15 +10,23 @@
 #include "src/raft/configuration.h"
 #include "src/raft/entry.h"
 #include "src/raft/message.h"
+#include "src/raft/snapshot.h"
 #include "src/raft/types.h"
 
 namespace raftkv::raft {
 
 // One unit for the disk. Its parts become durable in this order, and the report (Raft::log_written)
 // comes after the last. Writes are done in the order of their ids.
+//
+// `snapshot`: the complete snapshot takes the place of the state, and the log begins behind it.
+// What the log on disk has behind it stays if the entry at last_included_index has
+// last_included_term; else the whole log goes. A crash within leaves the old state and log, or the
+// new state, and then recovery finishes the cut. Afterwards what is applied next follows the
+// snapshot.
 struct LogWrite {
   WriteId id;
   std::optional<HardState> hard_state;
+  std::optional<SnapshotMeta> snapshot;
   std::optional<Index> truncate_from;  // drop this entry and all behind it
   std::vector<Entry> entries;          // contiguous; behind what truncate_from left
 };
@@ -31,6 +39,46 @@ struct LogFetch {
   Index to;                   // inclusive
   std::size_t bytes_max = 0;  // stop after this many, but deliver at least one entry
 };
+
+// The log before `first` may go from the disk; the core has forgotten it. To be done in order with
+// the log writes: after those of its turn.
+struct LogCut {
+  Index first;
+  Term prev_term;  // of the entry before it
+};
+
+// --- snapshot work (§7), to be done in the order given ---
+
+// Opens a view of the state as it is now. Answer with Raft::snapshot_opened.
+struct SnapshotOpen {
+  StreamId stream;
+  MemberId peer;
+};
+// Reads the view's next chunk: 0, 1, 2, … Answer with Raft::snapshot_read.
+struct SnapshotRead {
+  StreamId stream;
+  std::uint64_t chunk = 0;
+  std::size_t bytes_max = 0;  // stop after this many, but deliver at least one pair
+};
+// The view is of no use any more. May come before SnapshotOpen or SnapshotRead is answered; the
+// answer is ignored then.
+struct SnapshotClose {
+  StreamId stream;
+};
+// Writes a chunk that came from the leader; chunks come in order. Chunk 0 discards what has been
+// received before. Answer with Raft::snapshot_received.
+struct SnapshotReceive {
+  StreamId stream;
+  SnapshotMeta snapshot;
+  std::uint64_t chunk = 0;
+  bool last = false;
+  std::uint64_t contents_digest = 0;  // with the last
+  SharedBytes data;
+};
+// What has been received is of no use any more. Never once a LogWrite has named it.
+struct SnapshotDiscard {};
+using SnapshotWork =
+    std::variant<SnapshotOpen, SnapshotRead, SnapshotClose, SnapshotReceive, SnapshotDiscard>;
 
 // Leadership was confirmed after the read was asked for: serve it once applied >= read_index
 // (dissertation 6.4).
@@ -90,14 +138,30 @@ struct TransferEnded {
   bool done = false;
 };
 struct PromiseRepaired {};
-using Event = std::variant<RoleChanged, LeaderChanged, Committed, Truncated, ConfigurationChanged,
-                           TransferEnded, PromiseRepaired>;
+// A snapshot has taken the place of the state and of the log through `index`: not durable before
+// its LogWrite is.
+struct SnapshotInstalled {
+  Index index;
+  Term term;
+};
+struct SnapshotSent {  // this leader's stream to `peer` has ended well
+  MemberId peer;
+  Index index;
+};
+struct LogCutTo {  // what lies before it is forgotten
+  Index first;
+};
+using Event =
+    std::variant<RoleChanged, LeaderChanged, Committed, Truncated, ConfigurationChanged,
+                 TransferEnded, PromiseRepaired, SnapshotInstalled, SnapshotSent, LogCutTo>;
 
 struct Effects {
   std::vector<Envelope> messages;
   std::vector<LogWrite> log_writes;
   std::vector<Entry> apply;  // committed and stable, contiguous from the last that was handed out
   std::vector<LogFetch> fetches;
+  std::optional<LogCut> log_cut;
+  std::vector<SnapshotWork> snapshot_work;
   std::vector<ReadGranted> reads_granted;
   std::vector<ReadRefused> reads_refused;
   std::vector<Event> events;

@@ -11,6 +11,8 @@ struct Namer {
   const char* operator()(const AppendEntries&) const { return "AppendEntries"; }
   const char* operator()(const AppendEntriesReply&) const { return "AppendEntriesReply"; }
   const char* operator()(const TimeoutNow&) const { return "TimeoutNow"; }
+  const char* operator()(const InstallSnapshot&) const { return "InstallSnapshot"; }
+  const char* operator()(const InstallSnapshotReply&) const { return "InstallSnapshotReply"; }
 };
 
 }  // namespace
@@ -18,7 +20,8 @@ struct Namer {
 bool is_reply(const Message& message) {
   return std::holds_alternative<PreVoteReply>(message) ||
          std::holds_alternative<RequestVoteReply>(message) ||
-         std::holds_alternative<AppendEntriesReply>(message);
+         std::holds_alternative<AppendEntriesReply>(message) ||
+         std::holds_alternative<InstallSnapshotReply>(message);
 }
 
 const char* name_of(const Message& message) {

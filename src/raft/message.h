@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "src/raft/entry.h"
+#include "src/raft/snapshot.h"
 #include "src/raft/types.h"
 
 namespace raftkv::raft {
@@ -57,13 +58,37 @@ struct AppendEntriesReply {
   Index match_index;
   ReadRound read_round;
   std::optional<Conflict> conflict;
+  // The follower's state cannot be reached from its log: it needs a snapshot, wherever its log ends
+  // (design, section 4, rule 10).
+  bool snapshot_wanted = false;
+};
+
+// One chunk of a snapshot (§7, Figure 13). Each has all that the receiver must know of the
+// snapshot, so that a lost message spoils nothing.
+struct InstallSnapshot {
+  SnapshotMeta snapshot;
+  StreamId stream;  // of the leader's
+  std::uint64_t chunk = 0;
+  bool last = false;
+  std::uint64_t contents_digest = 0;  // in the last chunk; else 0
+  std::string leader_address;         // as in AppendEntries: a new learner does not know it
+  SharedBytes data;
+};
+// How far the receiver is: like an acknowledgement of entries a level, not an answer to one chunk.
+struct InstallSnapshotReply {
+  StreamId stream;
+  std::uint64_t next_chunk = 0;  // all before it are written
+  // The follower is durably as the leader through here, in its state or its log; 0: not yet as far
+  // as the snapshot.
+  Index installed;
+  bool failed = false;  // the stream is of no use any more: begin another
 };
 
 // Campaign now: the leader hands over (dissertation 3.10).
 struct TimeoutNow {};
 
 using Message = std::variant<PreVote, PreVoteReply, RequestVote, RequestVoteReply, AppendEntries,
-                             AppendEntriesReply, TimeoutNow>;
+                             AppendEntriesReply, TimeoutNow, InstallSnapshot, InstallSnapshotReply>;
 
 // Who says it to whom. A receiver drops what is of another cluster, from or for another member,
 // from an older incarnation of the sender, or a reply to a request of an earlier incarnation of

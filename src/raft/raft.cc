@@ -51,8 +51,8 @@ const char* to_string(Refusal refusal) {
 }
 
 bool Effects::empty() const {
-  return messages.empty() && log_writes.empty() && apply.empty() && fetches.empty() &&
-         reads_granted.empty() && reads_refused.empty() && events.empty();
+  return messages.empty() && log_writes.empty() && apply.empty() && fetches.empty() && !log_cut &&
+         snapshot_work.empty() && reads_granted.empty() && reads_refused.empty() && events.empty();
 }
 
 void Effects::clear() {
@@ -60,6 +60,8 @@ void Effects::clear() {
   log_writes.clear();
   apply.clear();
   fetches.clear();
+  log_cut.reset();
+  snapshot_work.clear();
   reads_granted.clear();
   reads_refused.clear();
   events.clear();
@@ -71,22 +73,32 @@ Raft::Raft(const Options& options, const Identity& identity, Recovered recovered
       identity_(identity),
       prng_(prng),
       hard_state_(recovered.hard_state),
-      log_(std::move(recovered.terms), recovered.last, std::move(recovered.tail)),
+      log_({.first = recovered.first,
+            .prev_term = recovered.prev_term,
+            .last = recovered.last,
+            .terms = std::move(recovered.terms),
+            .tail = std::move(recovered.tail),
+            .bytes_before_tail = recovered.bytes_before_tail}),
       stable_(recovered.last),
       promise_lost_(recovered.promise_lost),
+      state_lost_(recovered.state_lost),
+      synced_(recovered.applied),
       unsaved_from_(recovered.last.next()),
-      commit_index_(recovered.applied),
+      // What lies before the log was committed when it was cut.
+      commit_index_(std::max(recovered.applied, log_.prev_index())),
       handed_to_apply_(recovered.applied),
       applied_(recovered.applied) {
   CHECK(identity.cluster);
   CHECK(identity.member);
   CHECK(identity.incarnation);
   CHECK(recovered.applied <= recovered.last);
-  CHECK(log_.cached_from() <= recovered.applied.next(),
+  CHECK(state_lost_ || recovered.applied >= log_.prev_index(),
+        "a state that ends before the log begins is lost");
+  CHECK(log_.cached_from() <= std::max(recovered.applied.next(), log_.first_index()),
         "recovery must deliver every entry behind the applied one");
   CHECK(options.heartbeat_interval * 3 <= options.election_timeout);
   configurations_.push_back({recovered.configuration_index, std::move(recovered.configuration)});
-  for (Index i = recovered.applied.next(); i <= log_.last_index(); ++i) {
+  for (Index i = commit_index_.next(); i <= log_.last_index(); ++i) {
     if (log_.at(i).kind() != EntryKind::configuration) continue;
     auto configuration = Configuration::decode(log_.at(i).payload());
     CHECK(configuration.has_value(), "a configuration that was in the log cannot be read");

@@ -44,14 +44,24 @@ namespace raftkv::raft {
 // What recovery found on disk.
 struct Recovered {
   HardState hard_state;
-  Index applied;                // by the durable state
-  Configuration configuration;  // in force at `applied`; empty before the first entry
-  Index configuration_index;    // of its entry; 0 before the first
-  std::vector<TermRun> terms;   // of the whole log on disk, in order
-  std::vector<Entry> tail;      // the log behind `applied`, whole
-  Index last;                   // of the log; at least `applied`
+  Index applied;                        // by the durable state
+  Configuration configuration;          // in force at `applied`; empty before the first entry
+  Index configuration_index;            // of its entry; 0 before the first
+  Index first = Index(1);               // the first entry that the log has or will have
+  Term prev_term;                       // of the entry before it
+  std::vector<TermRun> terms;           // of the whole log on disk, in order
+  std::vector<Entry> tail;              // the log behind `applied`, whole
+  std::uint64_t bytes_before_tail = 0;  // the size of the entries before `tail`; 0: not known
+  Index last;                           // of the log; at least `applied`, and at least first - 1
   bool promise_lost =
       false;  // the log or the promise is less than what was acknowledged (design, section 6)
+  // The state ends before the log begins (applied < first - 1), or it was damaged and an empty one
+  // stands in its place (then applied = 0, and the configuration may be empty; `tail` is all of the
+  // log). The node votes and acknowledges; it does not campaign, applies nothing, and asks for a
+  // snapshot until one is installed.
+  bool state_lost = false;
+
+  [[nodiscard]] Term last_term() const { return terms.empty() ? prev_term : terms.back().term; }
 };
 
 enum class PeerEvent {
@@ -92,6 +102,14 @@ class Raft {
   void applied(Index index, Time now);
   // The answer to a LogFetch; empty if the log could not be read.
   void fetched(const LogFetch& fetch, std::vector<Entry> entries, Time now);
+  // The state through `index` is durable: recovery needs no log before it any more.
+  void state_synced(Index index, Time now);
+  // The answer to SnapshotOpen; nullopt: no view could be opened.
+  void snapshot_opened(StreamId stream, std::optional<SnapshotMeta> snapshot, Time now);
+  // The answer to SnapshotRead; nullopt: the view broke, the stream is dead.
+  void snapshot_read(StreamId stream, std::optional<SnapshotChunk> chunk, Time now);
+  // The answer to SnapshotReceive.
+  void snapshot_received(StreamId stream, std::uint64_t chunk, SnapshotReceipt receipt, Time now);
   void peer_event(MemberId peer, PeerEvent event, Time now);
   // A leader's reply to a configuration change; see Proposed.
   [[nodiscard]] std::expected<Proposed, Refusal> change_members(const MemberChange& change,
@@ -127,6 +145,8 @@ class Raft {
   // It believes that it leads and has applied an entry of its own term: may serve `default` reads.
   [[nodiscard]] bool may_serve_default_reads() const;
   [[nodiscard]] bool promise_lost() const { return promise_lost_; }
+  // The state cannot be reached from the log; a snapshot is wanted (Recovered::state_lost).
+  [[nodiscard]] bool state_lost() const { return state_lost_; }
   [[nodiscard]] bool transferring() const { return transfer_.has_value(); }
   // When this node last heard from the leader that it follows; nullopt: it follows none. A leader:
   // see peers().
@@ -219,6 +239,10 @@ class Raft {
   [[nodiscard]] AppendEntries append_request(const Progress& progress) const;
   void fetch_for(MemberId peer, Progress& progress);
 
+  // --- snapshot.cc ---
+  void on(const Envelope& envelope, const InstallSnapshot& request, Time now);
+  void on(const Envelope& envelope, const InstallSnapshotReply& reply, Time now);
+
   // --- membership.cc ---
   void configuration_appended(Index index, Configuration configuration);
   void configuration_in_force();
@@ -244,6 +268,8 @@ class Raft {
   std::vector<ConfigurationAt>
       configurations_;  // the committed one first, then those behind it in the log
   bool promise_lost_ = false;
+  bool state_lost_ = false;
+  Index synced_;  // the durable state
 
   // What no log write carries yet.
   bool hard_state_dirty_ = false;

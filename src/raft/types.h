@@ -20,7 +20,9 @@ using Incarnation = Number<struct IncarnationTag>;
 
 using WriteId = Number<struct WriteTag>;  // a log write handed out by the core; consecutive
 using ReadRound =
-    Number<struct ReadRoundTag>;          // one confirmation of leadership for all reads that wait
+    Number<struct ReadRoundTag>;  // one confirmation of leadership for all reads that wait
+using StreamId =
+    Number<struct StreamTag>;  // one transfer of a snapshot; unique within an incarnation
 using Ticket = Number<struct TicketTag>;  // a request inside a node; unique within an incarnation
 
 // Who a node is. All parts are fixed within an incarnation.

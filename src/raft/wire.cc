@@ -53,6 +53,9 @@ Frame finish(std::string head, std::vector<Entry> entries) {
   return frame;
 }
 
+constexpr std::uint8_t kHasConflict = 1;
+constexpr std::uint8_t kSnapshotWanted = 2;
+
 struct BodyWriter {
   ByteWriter out;
 
@@ -90,7 +93,8 @@ struct BodyWriter {
   FrameKind operator()(const AppendEntriesReply& m) {
     out.u64(m.match_index.value);
     out.u64(m.read_round.value);
-    out.u8(m.conflict ? 1 : 0);
+    out.u8(static_cast<std::uint8_t>((m.conflict ? kHasConflict : 0) |
+                                     (m.snapshot_wanted ? kSnapshotWanted : 0)));
     if (m.conflict) {
       out.u64(m.conflict->prev_log_index.value);
       out.u64(m.conflict->hint_index.value);
@@ -99,6 +103,28 @@ struct BodyWriter {
     return FrameKind::append_entries_reply;
   }
   FrameKind operator()(const TimeoutNow&) { return FrameKind::timeout_now; }
+  FrameKind operator()(const InstallSnapshot& m) {
+    out.u64(m.snapshot.last_included_index.value);
+    out.u64(m.snapshot.last_included_term.value);
+    out.u64(m.snapshot.configuration_index.value);
+    std::string configuration;
+    m.snapshot.configuration.encode(configuration);
+    out.sized(configuration);
+    out.u64(m.stream.value);
+    out.u64(m.chunk);
+    out.u8(m.last ? 1 : 0);
+    out.u64(m.contents_digest);
+    out.sized(m.leader_address);
+    out.sized(m.data.view());
+    return FrameKind::install_snapshot;
+  }
+  FrameKind operator()(const InstallSnapshotReply& m) {
+    out.u64(m.stream.value);
+    out.u64(m.next_chunk);
+    out.u64(m.installed.value);
+    out.u8(m.failed ? 1 : 0);
+    return FrameKind::install_snapshot_reply;
+  }
 };
 
 bool read_flag(ByteReader& in) {
@@ -107,8 +133,30 @@ bool read_flag(ByteReader& in) {
   return flag == 1;
 }
 
+InstallSnapshot read_install_snapshot(const SharedBytes& body, ByteReader& in) {
+  InstallSnapshot m;
+  m.snapshot.last_included_index = Index(in.u64());
+  m.snapshot.last_included_term = Term(in.u64());
+  m.snapshot.configuration_index = Index(in.u64());
+  auto configuration = Configuration::decode(in.sized());
+  if (configuration) {
+    m.snapshot.configuration = std::move(*configuration);
+  } else {
+    in.fail();
+  }
+  m.stream = StreamId(in.u64());
+  m.chunk = in.u64();
+  m.last = read_flag(in);
+  m.contents_digest = in.u64();
+  m.leader_address = in.sized();
+  const std::size_t size = in.sized().size();
+  if (in.done()) m.data = body.slice(body.size() - size, size);  // shared with the frame
+  return m;
+}
+
 // Fields are read one statement each: the order of evaluation within an expression is not fixed.
-Message read_body(FrameKind kind, ByteReader& in, std::vector<Entry> entries) {
+Message read_body(FrameKind kind, const SharedBytes& body, ByteReader& in,
+                  std::vector<Entry> entries) {
   switch (kind) {
     case FrameKind::pre_vote: {
       PreVote m;
@@ -151,7 +199,10 @@ Message read_body(FrameKind kind, ByteReader& in, std::vector<Entry> entries) {
       AppendEntriesReply m;
       m.match_index = Index(in.u64());
       m.read_round = ReadRound(in.u64());
-      if (read_flag(in)) {
+      const std::uint8_t flags = in.u8();
+      if (flags > (kHasConflict | kSnapshotWanted)) in.fail();
+      m.snapshot_wanted = (flags & kSnapshotWanted) != 0;
+      if ((flags & kHasConflict) != 0) {
         AppendEntriesReply::Conflict conflict;
         conflict.prev_log_index = Index(in.u64());
         conflict.hint_index = Index(in.u64());
@@ -162,6 +213,16 @@ Message read_body(FrameKind kind, ByteReader& in, std::vector<Entry> entries) {
     }
     case FrameKind::timeout_now:
       return TimeoutNow{};
+    case FrameKind::install_snapshot:
+      return read_install_snapshot(body, in);
+    case FrameKind::install_snapshot_reply: {
+      InstallSnapshotReply m;
+      m.stream = StreamId(in.u64());
+      m.next_chunk = in.u64();
+      m.installed = Index(in.u64());
+      m.failed = read_flag(in);
+      return m;
+    }
     case FrameKind::forward:
     case FrameKind::forward_reply:
       break;
@@ -173,7 +234,7 @@ Message read_body(FrameKind kind, ByteReader& in, std::vector<Entry> entries) {
 bool known(std::uint8_t kind) {
   const auto is = [kind](FrameKind k) { return kind == static_cast<std::uint8_t>(k); };
   return (kind >= static_cast<std::uint8_t>(FrameKind::pre_vote) &&
-          kind <= static_cast<std::uint8_t>(FrameKind::timeout_now)) ||
+          kind <= static_cast<std::uint8_t>(FrameKind::install_snapshot_reply)) ||
          is(FrameKind::forward) || is(FrameKind::forward_reply);
 }
 
@@ -283,7 +344,7 @@ Frame encode(Envelope envelope) {
 
 Result<Envelope> decode(ReceivedFrame frame) {
   ByteReader in(frame.body.view());
-  Message message = read_body(frame.kind, in, std::move(frame.entries));
+  Message message = read_body(frame.kind, frame.body, in, std::move(frame.entries));
   if (!in.done()) {
     return failure(ErrorCode::corrupt, "frame: its body does not fit its kind");
   }

@@ -48,7 +48,8 @@ enum class FrameKind : std::uint8_t {
   append_entries = 5,
   append_entries_reply = 6,
   timeout_now = 7,
-  // 8 to 15: snapshots
+  install_snapshot = 8,
+  install_snapshot_reply = 9,
   forward = 16,        // replica: a request for the leader
   forward_reply = 17,  // replica: its answer
 };

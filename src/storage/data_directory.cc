@@ -344,7 +344,7 @@ Status DataDirectory::begin_incarnation(OpenedNode& node) {
   promise.lost = recovered.promise_lost;
   if (promise.lost) {
     promise.through.index = recovered.last;
-    promise.through.term = recovered.terms.empty() ? raft::Term() : recovered.terms.back().term;
+    promise.through.term = recovered.last_term();
   }
   if (Status saved = promise_->save(promise); !saved) return saved;
   node.identity = promise.identity;

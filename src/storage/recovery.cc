@@ -60,24 +60,12 @@ Status read_tail(LevelDbLogStore& log, Index applied, std::vector<raft::Entry>& 
   return {};
 }
 
-// A log that does not begin with 1 knows the term of the entry before its first.
-Status add_term_before_first(LevelDbLogStore& log, std::vector<raft::TermRun>& runs) {
-  const Index before = log.first().prev();
-  if (!before) return {};
-  const auto term = log.term(before);
-  if (!term) return failure(term);
-  if (runs.empty() || runs.front().term != *term) {
-    runs.insert(runs.begin(), {.term = *term, .first = before});
-  }
-  runs.front().first = before;
-  return {};
-}
-
 // Terms, tail and last of the log; or of one that ends with the applied entry.
 Status read_log(LevelDbLogStore& log, const replica::StateMeta& state, raft::Recovered& out) {
   if (state.applied > log.last()) {
+    out.first = state.applied.next();
+    out.prev_term = state.applied_term;
     out.last = state.applied;
-    out.terms = {{.term = state.applied_term, .first = state.applied}};
     return {};
   }
   if (Status agreed = agree(log, state); !agreed) return agreed;
@@ -85,7 +73,10 @@ Status read_log(LevelDbLogStore& log, const replica::StateMeta& state, raft::Rec
   auto runs = log.term_runs();
   if (!runs) return failure(runs);
   out.terms = std::move(*runs);
-  if (Status known = add_term_before_first(log, out.terms); !known) return known;
+  out.first = log.first();
+  const auto prev_term = log.term(log.first().prev());
+  if (!prev_term) return failure(prev_term);
+  out.prev_term = *prev_term;
   return read_tail(log, state.applied, out.tail);
 }
 
@@ -102,9 +93,9 @@ Result<raft::Recovered> recover(LevelDbLogStore& log, const Promise& promise,
   if (!reached) return failure(reached);
   out.promise_lost = promise.lost || !*reached || state.applied > log.last();
   if (Status read = read_log(log, state, out); !read) return failure(read);
-  if (!out.terms.empty() && out.terms.back().term > out.hard_state.current_term) {
+  if (out.last_term() > out.hard_state.current_term) {
     out.promise_lost = true;
-    out.hard_state = {.current_term = out.terms.back().term, .voted_for = {}};
+    out.hard_state = {.current_term = out.last_term(), .voted_for = {}};
   }
   return out;
 }

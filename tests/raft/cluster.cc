@@ -56,9 +56,21 @@ struct Describer {
       out += fmt::format(" conflict prev={} hint={}/{}", m.conflict->prev_log_index.value,
                          m.conflict->hint_index.value, m.conflict->hint_term.value);
     }
+    if (m.snapshot_wanted) out += " snapshot_wanted";
     return out;
   }
   std::string operator()(const TimeoutNow&) const { return ""; }
+  std::string operator()(const InstallSnapshot& m) const {
+    return fmt::format("snapshot={}/{} stream={} chunk={}{}", m.snapshot.last_included_index.value,
+                       m.snapshot.last_included_term.value, m.stream.value, m.chunk,
+                       m.last ? " last" : "");
+  }
+  std::string operator()(const InstallSnapshotReply& m) const {
+    std::string out = fmt::format("stream={} next_chunk={}", m.stream.value, m.next_chunk);
+    if (m.installed) out += fmt::format(" installed={}", m.installed.value);
+    if (m.failed) out += " failed";
+    return out;
+  }
 };
 
 struct EventDescriber {
@@ -89,6 +101,15 @@ struct EventDescriber {
     return fmt::format("transfer to {} {}", e.target.value, e.done ? "left" : "given up");
   }
   std::string operator()(const PromiseRepaired&) const { return "promise repaired"; }
+  std::string operator()(const SnapshotInstalled& e) const {
+    return fmt::format("installs snapshot {}/{}", e.index.value, e.term.value);
+  }
+  std::string operator()(const SnapshotSent& e) const {
+    return fmt::format("has sent {} a snapshot at {}", e.peer.value, e.index.value);
+  }
+  std::string operator()(const LogCutTo& e) const {
+    return fmt::format("cuts its log before {}", e.first.value);
+  }
 };
 
 Configuration configuration_in(const std::vector<Entry>& log, Index through, Index& at) {

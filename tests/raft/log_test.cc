@@ -71,7 +71,12 @@ TEST(RaftLog, CollectsWithinItsLimitsButAtLeastOne) {
 }
 
 TEST(RaftLog, ComparesLogsAsThePaperDoes) {  // §5.4.1
-  RaftLog log({{Term(1), Index(1)}, {Term(3), Index(3)}}, Index(4), {entry(4, 3)});
+  RaftLog log({.first = Index(1),
+               .prev_term = Term(),
+               .last = Index(4),
+               .terms = {{Term(1), Index(1)}, {Term(3), Index(3)}},
+               .tail = {entry(4, 3)},
+               .bytes_before_tail = 0});
   EXPECT_TRUE(log.is_up_to_date(Index(4), Term(3)));
   EXPECT_TRUE(log.is_up_to_date(Index(1), Term(4)));
   EXPECT_TRUE(log.is_up_to_date(Index(5), Term(3)));

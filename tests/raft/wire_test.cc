@@ -22,8 +22,40 @@ Entry any_entry(Index index) {
   return Entry::seal(EntryDraft::copy_of(EntryKind::command, payload), term, index);
 }
 
+Configuration any_configuration() {
+  Configuration c;
+  const int members = *rc::gen::inRange(1, 8);
+  for (int i = 1; i <= members; ++i) {
+    c.members.push_back({.id = MemberId(static_cast<std::uint64_t>(i) * 3),
+                         .instance = InstanceId(any_number()),
+                         .name = *rc::gen::string<std::string>(),
+                         .http_address = "h",
+                         .raft_address = "r",
+                         .replaces = MemberId(any_flag() ? 3 : 0)});
+    if (i == 1 || any_flag()) c.voters.push_back(c.members.back().id);
+    if (any_flag()) c.outgoing.push_back(c.members.back().id);
+  }
+  if (any_flag()) c.removed.push_back(InstanceId(any_number()));
+  return c;
+}
+
+InstallSnapshot any_snapshot() {
+  InstallSnapshot m;
+  m.snapshot.last_included_index = Index(any_number());
+  m.snapshot.last_included_term = Term(any_number());
+  m.snapshot.configuration_index = Index(any_number());
+  if (any_flag()) m.snapshot.configuration = any_configuration();
+  m.stream = StreamId(any_number());
+  m.chunk = any_number();
+  m.last = any_flag();
+  m.contents_digest = any_number();
+  m.leader_address = *rc::gen::arbitrary<std::string>();
+  m.data = SharedBytes::from(*rc::gen::arbitrary<std::string>());
+  return m;
+}
+
 Message any_message() {
-  switch (*rc::gen::inRange(0, 7)) {
+  switch (*rc::gen::inRange(0, 9)) {
     case 0: {
       PreVote m;
       m.next_term = Term(any_number());
@@ -71,6 +103,17 @@ Message any_message() {
         c.hint_term = Term(any_number());
         m.conflict = c;
       }
+      m.snapshot_wanted = any_flag();
+      return m;
+    }
+    case 6:
+      return any_snapshot();
+    case 7: {
+      InstallSnapshotReply m;
+      m.stream = StreamId(any_number());
+      m.next_chunk = any_number();
+      m.installed = Index(any_number());
+      m.failed = any_flag();
       return m;
     }
     default:
@@ -127,6 +170,30 @@ TEST(Wire, RefusesEveryPrefixAndWhatIsTooLong) {
   }));
 }
 
+TEST(Wire, KeepsWhatASnapshotSays) {
+  InstallSnapshot sent;
+  sent.snapshot = {.last_included_index = Index(9),
+                   .last_included_term = Term(4),
+                   .configuration_index = Index(5),
+                   .configuration = bootstrap_configuration("n1", InstanceId(7), "h", "r")};
+  sent.stream = StreamId(3);
+  sent.chunk = 12;
+  sent.last = true;
+  sent.contents_digest = 77;
+  sent.leader_address = "r";
+  sent.data = SharedBytes::from("pairs");
+  const auto back = read(encode({{}, Term(4), sent}).flatten());
+  ASSERT_TRUE(back.has_value());
+  const auto& m = std::get<InstallSnapshot>(back->message);
+  EXPECT_EQ(m.snapshot, sent.snapshot);
+  EXPECT_EQ(m.stream, sent.stream);
+  EXPECT_EQ(m.chunk, 12u);
+  EXPECT_TRUE(m.last);
+  EXPECT_EQ(m.contents_digest, 77u);
+  EXPECT_EQ(m.leader_address, "r");
+  EXPECT_EQ(m.data.view(), "pairs");
+}
+
 TEST(Wire, NamesAVersionThatItDoesNotSpeak) {
   std::string bytes = encode({{}, Term(1), TimeoutNow{}}).flatten();
   bytes[4] = 2;
@@ -181,19 +248,7 @@ TEST(EntryBytes, AreAsDocumented) {
 
 TEST(ConfigurationBytes, RoundTripAndRefuseEveryPrefix) {
   EXPECT_TRUE(rc::check("configurations", [] {
-    Configuration c;
-    const int members = *rc::gen::inRange(1, 8);
-    for (int i = 1; i <= members; ++i) {
-      c.members.push_back({.id = MemberId(static_cast<std::uint64_t>(i) * 3),
-                           .instance = InstanceId(any_number()),
-                           .name = *rc::gen::string<std::string>(),
-                           .http_address = "h",
-                           .raft_address = "r",
-                           .replaces = MemberId(any_flag() ? 3 : 0)});
-      if (i == 1 || any_flag()) c.voters.push_back(c.members.back().id);
-      if (any_flag()) c.outgoing.push_back(c.members.back().id);
-    }
-    if (any_flag()) c.removed.push_back(InstanceId(any_number()));
+    const Configuration c = any_configuration();
     std::string bytes;
     c.encode(bytes);
     const auto back = Configuration::decode(bytes);

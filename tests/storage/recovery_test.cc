@@ -125,7 +125,9 @@ TEST_F(RecoveryTest, APromiseIsLostWhenTheStateHasAppliedMoreThanTheLogHas) {
   ASSERT_TRUE(recovered);
   EXPECT_TRUE(recovered->promise_lost);
   EXPECT_EQ(recovered->last, Index(8));
-  EXPECT_EQ(recovered->terms, (std::vector<TermRun>{{Term(3), Index(8)}}));
+  EXPECT_EQ(recovered->first, Index(9));
+  EXPECT_EQ(recovered->prev_term, Term(3));
+  EXPECT_TRUE(recovered->terms.empty());
   EXPECT_TRUE(recovered->tail.empty());
 }
 
@@ -151,7 +153,9 @@ TEST_F(RecoveryTest, RefusesAStateThatEndsBeforeTheLogBegins) {
   EXPECT_EQ(run->recover(applied(9, 3)).error().code, ErrorCode::corrupt);
   const auto recovered = run->recover(applied(10, 3));
   ASSERT_TRUE(recovered);
-  EXPECT_EQ(recovered->terms, (std::vector<TermRun>{{Term(3), Index(10)}}));
+  EXPECT_EQ(recovered->first, Index(11));
+  EXPECT_EQ(recovered->prev_term, Term(3));
+  EXPECT_TRUE(recovered->terms.empty());
 }
 
 TEST_F(RecoveryTest, KnowsTheTermBeforeALogThatDoesNotBeginWithTheFirst) {
@@ -160,7 +164,9 @@ TEST_F(RecoveryTest, KnowsTheTermBeforeALogThatDoesNotBeginWithTheFirst) {
   ASSERT_TRUE(run->append(write_of(10, {3, 3, 4})));
   const auto recovered = run->recover(applied(11, 3));
   ASSERT_TRUE(recovered);
-  EXPECT_EQ(recovered->terms, (std::vector<TermRun>{{Term(3), Index(10)}, {Term(4), Index(13)}}));
+  EXPECT_EQ(recovered->first, Index(11));
+  EXPECT_EQ(recovered->prev_term, Term(3));
+  EXPECT_EQ(recovered->terms, (std::vector<TermRun>{{Term(3), Index(11)}, {Term(4), Index(13)}}));
   EXPECT_EQ(log_of(recovered->tail), (Log{{12, 3}, {13, 4}}));
 }
 
