@@ -109,28 +109,32 @@ Result<Slot> decode(std::string_view bytes) {
 // What one of the files holds.
 struct Contents {
   std::optional<Slot> newest;
-  std::uint64_t first_generation = 0;  // that the first slot has, whole or not
-  bool torn = false;                   // something not whole stands behind the newest
+  bool whole = true;  // nothing stands there but slots
 };
 
 Result<Contents> decode_slots(std::string_view bytes) {
   Contents contents;
-  contents.torn = bytes.empty();  // begun, and nothing written
-  for (std::uint64_t i = 0; !bytes.empty(); ++i) {
+  contents.whole = !bytes.empty();  // else it was begun, and nothing written
+  while (!bytes.empty()) {
     auto slot = decode(bytes.substr(0, kPromiseSlotSize));
     bytes.remove_prefix(std::min(bytes.size(), kPromiseSlotSize));
-    contents.torn = !slot;
     if (!slot) {
       if (slot.error().code != ErrorCode::corrupt) return failure(slot);
+      contents.whole = false;
       continue;
     }
-    const bool in_order =
-        contents.newest ? slot->generation == contents.first_generation + i : slot->generation > i;
-    if (!in_order) return corrupt("its slots contradict each other");
-    contents.first_generation = slot->generation - i;
+    const bool ascends = !contents.newest || slot->generation > contents.newest->generation;
+    if (!ascends) return corrupt("its slots contradict each other");
     contents.newest = std::move(*slot);
   }
   return contents;
+}
+
+bool only_raises_through(const Promise& before, Promise after) {
+  if (after.through.index < before.through.index) return false;
+  if (after.through.sequence < before.through.sequence) return false;
+  after.through = before.through;
+  return after == before;
 }
 
 // Nullopt: there is no such file.
@@ -177,40 +181,58 @@ Result<PromiseFile> PromiseFile::open(FailStopEnv& env, std::string directory) {
   };
   const int newer = generation(1) > generation(0) ? 1 : 0;
   if (generation(newer) == 0) return corrupt("no slot is whole");
-  const auto& other = files[1 - newer];
-  if (generation(1 - newer) >= files[newer]->first_generation) {
+  if (generation(0) == generation(1) && files[0]->newest->promise != files[1]->newest->promise) {
     return corrupt("its slots contradict each other");
   }
   PromiseFile file(env, std::move(directory));
   file.number_ = newer;
   file.generation_ = generation(newer);
   file.promise_ = files[newer]->newest->promise;
-  // A file without any whole slot was begun behind the newest.
-  file.was_torn_ = files[newer]->torn || (other && !other->newest);
+  const auto whole = [](const auto& contents) { return contents && contents->whole; };
+  // Before its first start a node has one file.
+  file.was_torn_ = !whole(files[newer]) || (file.generation_ > 1 && !whole(files[1 - newer]));
   return file;
 }
 
+// One file is whole while the other one is begun. What others were told stands in both before it is
+// reported; `through` alone may stand in one: where both the newest slot and a part of the log are
+// gone, two places were damaged.
 Status PromiseFile::save(const Promise& promise) {
-  if (file_ == nullptr || slots_ == kPromiseSlotsMax) {
-    if (Status begun = begin_other_file(); !begun) return begun;
-  }
+  const bool in_both = !only_raises_through(promise_, promise) || must_begin(0) || must_begin(1);
+  const int first = must_begin(number_) ? 1 - number_ : number_;
   encode({.generation = generation_ + 1, .promise = promise}, buffer_);
-  auto status = file_->Append(buffer_);
-  if (status.ok()) status = file_->Sync();
-  if (!status.ok()) return failure(ErrorCode::fatal, "promise file: " + status.ToString());
-  ++slots_;
+  if (Status saved = append_slot(first); !saved) return saved;
   ++generation_;
+  number_ = first;
+  if (in_both) {
+    if (Status saved = append_slot(1 - first); !saved) return saved;
+  }
   promise_ = promise;
   return {};
 }
 
-Status PromiseFile::begin_other_file() {
-  leveldb::WritableFile* opened = nullptr;
-  const auto status = env_->NewWritableFile(file_name(directory_, 1 - number_), &opened);
+bool PromiseFile::must_begin(int number) const {
+  return files_[number].file == nullptr || files_[number].slots == kPromiseSlotsMax;
+}
+
+Status PromiseFile::append_slot(int number) {
+  if (must_begin(number)) {
+    if (Status begun = begin(number); !begun) return begun;
+  }
+  File& into = files_[number];
+  auto status = into.file->Append(buffer_);
+  if (status.ok()) status = into.file->Sync();
   if (!status.ok()) return failure(ErrorCode::fatal, "promise file: " + status.ToString());
-  file_.reset(opened);
-  number_ = 1 - number_;
-  slots_ = 0;
+  ++into.slots;
+  return {};
+}
+
+Status PromiseFile::begin(int number) {
+  leveldb::WritableFile* opened = nullptr;
+  const auto status = env_->NewWritableFile(file_name(directory_, number), &opened);
+  if (!status.ok()) return failure(ErrorCode::fatal, "promise file: " + status.ToString());
+  files_[number].file.reset(opened);
+  files_[number].slots = 0;
   return {};
 }
 

@@ -1,10 +1,12 @@
 // The promise file: who this node is, and what it has told others and must not forget.
 //
 // It is two files, promise.0 and promise.1, each a sequence of slots; the newest whole slot of both
-// holds. A save appends a slot and syncs. When a file is full, and at each start, the other one is
-// begun anew; it holds nothing that counts then. So no save can harm the slot before it, and a save
-// costs what an append costs (rewriting a small file in place of it costs two to three times as
-// much). Layout of a slot (little-endian):
+// holds. A save appends a slot to one of them and syncs; unless it only raises `through`, it then
+// does the same to the other one. So either file can be lost or damaged, and what is left says who
+// the node is, its term and its vote. When a file is full, and at each start, it is begun anew,
+// while the other one holds. So no save can harm the slot before it, and a save costs what an
+// append costs (rewriting a small file in place of it costs two to three times as much). Layout of
+// a slot (little-endian):
 //    0  u64  checksum, XXH3-64 of all bytes behind it
 //    8  u32  size of the slot (1024)
 //   12  u8   version (1)
@@ -20,6 +22,7 @@
 
 #include <leveldb/env.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -76,24 +79,29 @@ class PromiseFile {
   [[nodiscard]] const Promise& get() const { return promise_; }
   // Durable when it returns. Error: fatal.
   [[nodiscard]] Status save(const Promise& promise);
-  // At open, something that is not whole stood behind the newest slot: a save that a crash cut
-  // short (it was never reported), or damage at rest.
+  // At open, a file was missing, or something in it was not whole: a save that a crash cut short
+  // (it was never reported), or damage at rest. The other one holds what counts.
   [[nodiscard]] bool was_torn() const { return was_torn_; }
 
  private:
   PromiseFile(FailStopEnv& env, std::string directory)
       : env_(&env), directory_(std::move(directory)) {}
-  [[nodiscard]] Status begin_other_file();
+  struct File {
+    std::unique_ptr<leveldb::WritableFile> file;  // none before it is begun in this run
+    std::size_t slots = 0;                        // in it
+  };
+  [[nodiscard]] bool must_begin(int number) const;
+  [[nodiscard]] Status begin(int number);
+  [[nodiscard]] Status append_slot(int number);
 
   FailStopEnv* env_;
   std::string directory_;
-  int number_ = 0;  // of the file with the newest slot
+  int number_ = 0;  // of a file with the newest slot
   std::uint64_t generation_ = 0;
   Promise promise_;
   bool was_torn_ = false;
-  std::unique_ptr<leveldb::WritableFile> file_;  // none before the first save of this run
-  std::size_t slots_ = 0;                        // in it
-  std::string buffer_;                           // kept for its memory
+  std::array<File, 2> files_;
+  std::string buffer_;  // kept for its memory
 };
 
 }  // namespace raftkv::storage
