@@ -154,6 +154,9 @@ class Start {
       spdlog::info("event=joined id={} member={} cluster={}", options_.id,
                    opened_->identity.member.value, to_hex(opened_->identity.cluster.value));
     }
+    if (!opened_->loss.empty()) {
+      spdlog::warn("event=promise_lost reason=\"{}\"", opened_->loss);
+    }
     if (was_node_ && !options_.join.empty()) {
       spdlog::info("event=join_ignored reason=\"this node has joined before\"");
     }

@@ -8,13 +8,15 @@
 #include "src/base/bytes.h"
 #include "src/base/check.h"
 #include "src/base/checksum.h"
-#include "src/storage/recovery.h"
+#include "src/storage/log_recovery.h"
 #include "src/storage/status.h"
+#include "src/storage/wal_scan.h"
 
 namespace raftkv::storage {
 namespace {
 
 constexpr std::string_view kLog = "log";
+constexpr std::string_view kDamagedLog = "log.damaged";
 constexpr std::string_view kFirstState = "state-1";
 constexpr std::string_view kInstance = "instance";
 constexpr std::uint8_t kInstanceVersion = 1;
@@ -27,8 +29,8 @@ bool is_database(std::string_view name) {
 }
 
 bool is_ours(std::string_view name) {
-  return is_database(name) || name.starts_with("LOCK") || name.starts_with(kInstance) ||
-         name.starts_with("promise.");
+  return is_database(name) || name == kDamagedLog || name.starts_with("LOCK") ||
+         name.starts_with(kInstance) || name.starts_with("promise.");
 }
 
 bool is_nobodys(std::string_view name) {
@@ -317,21 +319,30 @@ Result<OpenedNode> DataDirectory::open_node() {
   promise_ = std::make_unique<PromiseFile>(std::move(*promise));
 
   OpenedNode node;
-  auto log = LevelDbLogStore::open(log_env_, at(kLog), *promise_);
-  if (!log) return failure(log);
-  node.log_store = std::move(*log);
-  auto store = LevelDbStore::open(state_env_, at(promise_->get().state_directory));
+  const std::string state_path = at(promise_->get().state_directory);
+  if (Status whole = make_state_whole(state_path); !whole) return failure(whole);
+  auto store = LevelDbStore::open(state_env_, state_path);
   if (!store) return failure(store);
   node.store = std::move(*store);
   node.state_store = std::make_unique<replica::StateStore>(*node.store);
   auto state = node.state_store->load();
   if (!state) return failure(state);
   node.state = std::move(*state);
-  auto recovered = recover(*node.log_store, promise_->get(), node.state);
-  if (!recovered) return failure(recovered);
-  node.recovered = std::move(*recovered);
+  auto log = recover_log(log_env_, at(kLog), *promise_, node.state);
+  if (!log) return failure(log);
+  node.log_store = std::move(log->store);
+  node.recovered = std::move(log->recovered);
+  node.loss = std::move(log->loss);
   if (Status begun = begin_incarnation(node); !begun) return failure(begun);
   return node;
+}
+
+// The state is not synced at each write: whatever its WALs lost at their end, the log redoes, or it
+// begins too late for that, and then recover() sees it.
+Status DataDirectory::make_state_whole(const std::string& path) {
+  const auto scan = scan_database(state_env_, "state", path);
+  if (!scan) return failure(scan);
+  return cut_to_scan(state_env_, path, *scan);
 }
 
 // That a promise was lost is durable before the log is changed, for afterwards nothing would show

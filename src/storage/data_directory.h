@@ -4,6 +4,7 @@
 //   instance          while joining: the instance id, made before the first join request
 //   promise.0, .1     who the node is and what it has promised (src/storage/promise_file.h)
 //   log/              LevelDB: the log (src/storage/log_store.h)
+//   log.damaged/      what was there instead, before it could not be used (log_recovery.h)
 //   state-N/          LevelDB: the state; the promise file names the one in use
 //
 // The promise file is made last. A directory without it was never finished: what lies there is made
@@ -36,6 +37,7 @@ struct OpenedNode {
   NodeNames names;
   raft::Recovered recovered;
   replica::StateMeta state;  // as state_store gave it
+  std::string loss;          // what this start found missing of the log, a phrase; empty: nothing
   std::unique_ptr<LevelDbLogStore> log_store;
   std::unique_ptr<LevelDbStore> store;
   std::unique_ptr<replica::StateStore> state_store;  // on `store`; loaded
@@ -93,6 +95,7 @@ class DataDirectory {
   [[nodiscard]] Status clear();
   [[nodiscard]] leveldb::Status remove_database(const std::string& path);
   [[nodiscard]] Result<OpenedNode> open_node();
+  [[nodiscard]] Status make_state_whole(const std::string& path);
   [[nodiscard]] Status begin_incarnation(OpenedNode& node);
 
   [[nodiscard]] std::string at(std::string_view name) const;

@@ -51,6 +51,11 @@ Result<Database> Database::open(FailStopEnv& env, std::string_view name, const s
   return database;
 }
 
+void Database::Close::operator()(leveldb::DB* db) const {
+  env->disk().run_background_work();
+  delete db;
+}
+
 Status Database::write(leveldb::WriteBatch& batch, bool sync) {
   if (Status whole = env_->flag().check(); !whole) return whole;
   leveldb::WriteOptions how;

@@ -52,7 +52,13 @@ class Database {
   [[nodiscard]] FailStopEnv& env() const { return *env_; }
 
  private:
-  Database(FailStopEnv& env, std::string_view name) : env_(&env), name_(name) {}
+  Database(FailStopEnv& env, std::string_view name)
+      : env_(&env), name_(name), db_(nullptr, Close{&env}) {}
+
+  struct Close {
+    FailStopEnv* env;
+    void operator()(leveldb::DB* db) const;
+  };
 
   FailStopEnv* env_;
   std::string name_;
@@ -60,7 +66,7 @@ class Database {
   std::unique_ptr<leveldb::Logger> info_log_;
   std::unique_ptr<leveldb::Cache> cache_;
   std::unique_ptr<const leveldb::FilterPolicy> filter_;
-  std::unique_ptr<leveldb::DB> db_;
+  std::unique_ptr<leveldb::DB, Close> db_;
 };
 
 }  // namespace raftkv::storage

@@ -15,6 +15,9 @@ class Disk : public leveldb::EnvWrapper {
 
   // Makes the entries of a directory durable: files created in it and renames within it.
   [[nodiscard]] virtual leveldb::Status sync_directory(const std::string& path) = 0;
+  // Runs what LevelDB has asked for with Schedule, where no thread of the disk's own does: a
+  // database waits for it when it is closed.
+  virtual void run_background_work() {}
 };
 
 // The disk of this machine. Lives as long as the process.

@@ -53,6 +53,7 @@ class FailStopEnv final : public leveldb::EnvWrapper {
   // Failing is no reason to stop: LevelDB makes directories that are there already.
   leveldb::Status CreateDir(const std::string& name) override;
 
+  [[nodiscard]] Disk& disk() { return disk_; }
   [[nodiscard]] FailFlag& flag() { return flag_; }
   // LevelDB's number of the last write that is durable; it counts puts and deletes. 0: none since
   // this Env was made. Any thread.

@@ -409,13 +409,11 @@ TEST(DataDirectoryRefuses, NamesOfNoLegalSize) {
   EXPECT_EQ(directory->open()->names, longest);
 }
 
-TEST(DataDirectoryRefuses, OneWithoutItsDatabases) {
-  for (const std::string part : {"log", "state-1"}) {
-    const auto disk = used_node();
-    disk->restore("/a/d/" + part, TestDisk());
-    expect_sentence(error_of_open(*disk), ErrorCode::corrupt, "join its cluster again");
-    EXPECT_FALSE(disk->FileExists("/a/d/" + part + "/CURRENT")) << "never made by accident";
-  }
+TEST(DataDirectoryRefuses, OneWithoutItsState) {
+  const auto disk = used_node();
+  disk->restore("/a/d/state-1", TestDisk());
+  expect_sentence(error_of_open(*disk), ErrorCode::corrupt, "join its cluster again");
+  EXPECT_FALSE(disk->FileExists("/a/d/state-1/CURRENT")) << "never made by accident";
 }
 
 TEST(DataDirectoryRefuses, OneWithoutAWholePromise) {

@@ -49,7 +49,7 @@ class TestDisk final : public Disk {
   void restore(const std::string& directory, const TestDisk& from);
 
   // Runs the background work that LevelDB has asked for, until there is none.
-  void run_background_work();
+  void run_background_work() override;
 
   // --- Disk ---
   leveldb::Status sync_directory(const std::string& path) override;
