@@ -68,7 +68,7 @@ struct SnapshotClose {
 // Writes a chunk that came from the leader; chunks come in order. Chunk 0 discards what has been
 // received before. Answer with Raft::snapshot_received.
 struct SnapshotReceive {
-  StreamId stream;
+  StreamId stream;  // a number of the receiver's own, so that answers cannot be mistaken
   SnapshotMeta snapshot;
   std::uint64_t chunk = 0;
   bool last = false;
@@ -91,7 +91,8 @@ struct ReadGranted {
 enum class Refusal {
   not_leader,
   not_ready,         // this leader has not yet committed an entry of its own term
-  busy,              // a named bound is reached (uncommitted bytes, waiting reads): try again
+  busy,              // a named bound is reached (uncommitted bytes, waiting reads), or whom
+                     // leadership is to go to needs a snapshot first: try again
   transferring,      // leadership is being handed over
   change_under_way,  // another configuration change is not finished
   unknown_member,

@@ -86,7 +86,7 @@ bool Raft::may_campaign(Time now) const {
   const bool voter = std::any_of(
       configurations_.begin(), configurations_.end(),
       [&](const ConfigurationAt& c) { return c.configuration.is_voter(identity_.member); });
-  return voter && !promise_lost_ && !disk_stalled(now);
+  return voter && !promise_lost_ && !state_lost_ && !disk_stalled(now);
 }
 
 void Raft::reset_election_timer(Time now) {
@@ -131,6 +131,7 @@ void Raft::campaign(bool leadership_transfer, Time now) {
   matched_ = leader_commit_ = replied_match_ = Index();
   leader_round_ = replied_round_ = ReadRound();
   reply_owed_ = false;
+  drop_incoming_snapshot();
   last_leader_contact_.reset();
   set_leader(MemberId());
   set_hard_state(current_term().next(), identity_.member);
@@ -227,6 +228,7 @@ void Raft::expire_leader(Time now) {
     return;
   }
   say_farewell(now);
+  expire_snapshots(now);
   for (auto& [id, progress] : progress_) {
     progress.heartbeat_due();
     progress.message_owed = true;
@@ -245,6 +247,7 @@ MemberId Raft::best_successor(Time now) const {
   Index best_match;
   for (const auto& [id, progress] : progress_) {
     if (!contains(configuration().voters, id) || !in_contact(id, now)) continue;
+    if (progress.needs_snapshot()) continue;
     if (best && progress.match_index() <= best_match) continue;
     best = id;
     best_match = progress.match_index();
@@ -262,6 +265,10 @@ std::expected<void, Refusal> Raft::transfer_leadership(MemberId target, Time now
   }
   if (configuration().find(target) == nullptr) return std::unexpected(Refusal::unknown_member);
   if (!contains(configuration().voters, target)) return std::unexpected(Refusal::not_voter);
+  // Nothing could be written until it has the snapshot.
+  const auto peer = progress_.find(target);
+  if (peer != progress_.end() && peer->second.needs_snapshot())
+    return std::unexpected(Refusal::busy);
   transfer_ = Transfer{
       .target = target, .deadline = now + options_.election_timeout, .timeout_now_sent = false};
   try_timeout_now();
@@ -272,7 +279,9 @@ std::expected<void, Refusal> Raft::transfer_leadership(MemberId target, Time now
 void Raft::try_timeout_now() {
   if (!transfer_ || transfer_->timeout_now_sent) return;
   const auto target = progress_.find(transfer_->target);
-  if (target == progress_.end() || target->second.match_index() != log_.last_index()) return;
+  if (target == progress_.end() || target->second.needs_snapshot() ||
+      target->second.match_index() != log_.last_index())
+    return;
   transfer_->timeout_now_sent = true;
   send(transfer_->target, TimeoutNow{});
 }

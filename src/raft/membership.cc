@@ -148,7 +148,10 @@ void Raft::configuration_in_force() {
     const auto [it, added] = progress_.try_emplace(m.id, log_.last_index().next());
     if (added) it->second.message_owed = true;
   }
-  for (auto& [id, progress] : progress_) progress.departing = configuration().find(id) == nullptr;
+  for (auto& [id, progress] : progress_) {
+    progress.departing = configuration().find(id) == nullptr;
+    if (progress.departing) close_stream(id);
+  }
   if (transfer_ && !configuration().is_voter(transfer_->target)) {
     out_.events.push_back(TransferEnded{transfer_->target, false});
     transfer_.reset();
@@ -187,7 +190,10 @@ std::expected<Proposed, Refusal> Raft::change_members(const MemberChange& change
     if (!plan) return std::unexpected(plan.error());
     next = std::move(*plan);
   }
-  if (!next) return Proposed{configuration_index(), *log_.term(configuration_index())};
+  if (!next) {
+    // One that the log no longer has is applied: nobody waits for its term.
+    return Proposed{configuration_index(), log_.term(configuration_index()).value_or(Term())};
+  }
   if (configuration_index() > commit_index_ || configuration().joint()) {
     return std::unexpected(Refusal::change_under_way);
   }
@@ -224,7 +230,10 @@ void Raft::drive_membership(Time now) {
 void Raft::say_farewell(Time now) {
   for (auto peer = progress_.begin(); peer != progress_.end();) {
     Progress& progress = peer->second;
-    if (progress.departing && (progress.farewell_sent || !in_contact(peer->first, now))) {
+    // One that needs a snapshot first cannot be told.
+    const bool given_up = progress.needs_snapshot() || !in_contact(peer->first, now);
+    if (progress.departing && (progress.farewell_sent || given_up)) {
+      close_stream(peer->first);
       peer = progress_.erase(peer);
       continue;
     }
@@ -241,6 +250,7 @@ void Raft::say_farewell(Time now) {
 MemberId Raft::promotable_learner(Time now) const {
   for (const auto& [id, progress] : progress_) {
     if (!configuration().is_learner(id) || !in_contact(id, now)) continue;
+    if (progress.needs_snapshot()) continue;
     if (caught_up_target_ && progress.match_index() >= caught_up_target_) return id;
   }
   return MemberId();

@@ -80,7 +80,7 @@ struct InstallSnapshotReply {
   std::uint64_t next_chunk = 0;  // all before it are written
   // The follower is durably as the leader through here, in its state or its log; 0: not yet as far
   // as the snapshot.
-  Index installed;
+  Index installed = {};
   bool failed = false;  // the stream is of no use any more: begin another
 };
 

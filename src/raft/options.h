@@ -30,6 +30,18 @@ struct Options {
       128u << 20;  // committed, not yet applied: above it appends are not taken
   std::size_t cached_bytes_max = 16u << 20;  // applied entries kept in memory for slow peers
   std::size_t reads_waiting_max = 65536;     // consistent reads without a confirmed round
+
+  // The log that the durable state covers is cut in steps of at least log_cut_step_bytes (§7). Its
+  // last log_kept_bytes stay for peers that are a bit behind, and while a snapshot is being sent
+  // all that its receiver will need behind it, up to log_kept_for_streams_bytes.
+  std::size_t log_cut_step_bytes = 64u << 20;
+  std::size_t log_kept_bytes = 64u << 20;
+  std::size_t log_kept_for_streams_bytes = 1u << 30;
+  std::size_t snapshot_streams_max = 2;         // open at a time, each to another peer
+  std::size_t snapshot_chunk_bytes = 1u << 20;  // one larger pair still goes alone
+  std::size_t snapshot_window_chunks = 4;       // per stream: sent or read, not acknowledged
+  Duration snapshot_stall_max = 10s;            // a stream on which nothing moves is given up
+  Duration snapshot_life_max = 10min;  // a stream's view holds files on the disk: no longer
 };
 
 }  // namespace raftkv::raft

@@ -8,6 +8,7 @@ namespace raftkv::raft {
 
 bool Progress::window_open(const Options& options) const {
   if (state_ == State::probe) return !probe_sent_;
+  if (state_ == State::snapshot) return false;
   return inflight_.size() < options.inflight_messages_max &&
          inflight_bytes_ < options.inflight_bytes_max;
 }
@@ -18,6 +19,7 @@ void Progress::sent(Index last, std::size_t bytes) {
     return;
   }
   if (!last) return;
+  CHECK(state_ == State::replicate);
   CHECK(last >= next_index_);
   next_index_ = last.next();
   inflight_.push_back({.last = last, .bytes = bytes});
@@ -29,7 +31,7 @@ bool Progress::acknowledged(Index match) {
   if (news) match_index_ = match;
   if (next_index_ <= match_index_) next_index_ = match_index_.next();
   free_through(match_index_);
-  if (state_ == State::probe && match_index_.next() == next_index_) {
+  if (state_ != State::replicate && match_index_.next() == next_index_) {
     state_ = State::replicate;
     probe_sent_ = false;
   }
@@ -37,7 +39,8 @@ bool Progress::acknowledged(Index match) {
 }
 
 bool Progress::refused(Index prev, Index hint) {
-  if (prev <= match_index_) return false;  // answers an old request: it has matched since
+  if (prev <= match_index_) return false;       // answers an old request: it has matched since
+  if (state_ == State::snapshot) return false;  // known
   if (state_ == State::probe && prev.next() != next_index_) return false;
   const Index next = std::min(prev, hint.next());
   probe_again();
@@ -45,7 +48,18 @@ bool Progress::refused(Index prev, Index hint) {
   return true;
 }
 
+void Progress::await_snapshot(Index first) {
+  CHECK(first > match_index_);
+  if (state_ != State::snapshot) {
+    probe_again();
+    state_ = State::snapshot;
+    snapshot_due = true;
+  }
+  next_index_ = first;
+}
+
 void Progress::probe_again() {
+  if (state_ == State::snapshot) return;
   state_ = State::probe;
   probe_sent_ = false;
   inflight_.clear();
@@ -58,8 +72,10 @@ void Progress::restarted() {
   const Index next = match_index_.next();
   match_index_ = Index();
   acknowledged_round_ = ReadRound();
+  snapshot_wanted = false;
   probe_again();
-  next_index_ = next;  // most likely it still has what it acknowledged; the probe finds out
+  // Most likely it still has what it acknowledged; the probe finds out.
+  if (state_ != State::snapshot) next_index_ = next;
 }
 
 void Progress::free_through(Index match) {

@@ -18,6 +18,7 @@ class Progress {
   enum class State {
     probe,      // looking for the last common entry: one message at a time
     replicate,  // the logs are known to match: messages are sent without waiting
+    snapshot,   // what it needs next is no longer in the log: it gets a snapshot (§7)
   };
 
   // A peer about which nothing is known: it is probed at `next`.
@@ -49,6 +50,11 @@ class Progress {
   void round_acknowledged(ReadRound round) {
     if (round > acknowledged_round_) acknowledged_round_ = round;
   }
+  // The log begins with `first`, behind next_index(). Heartbeats ask about the entry before it
+  // meanwhile: when the peer has that, it needs no snapshot any more.
+  void await_snapshot(Index first);
+  // Its log does not reach ours, or its state does not reach its log.
+  [[nodiscard]] bool needs_snapshot() const { return state_ == State::snapshot || snapshot_wanted; }
   // What is in flight is lost, and what the peer has must be found again; match is still what it
   // was.
   void probe_again();
@@ -60,6 +66,8 @@ class Progress {
   bool disconnected = false;         // its connection was reset or refused since
   bool message_owed = false;         // a heartbeat, a read round or a commit index to tell
   bool fetching = false;             // a LogFetch for it is under way
+  bool snapshot_wanted = false;      // it said that its state is lost
+  bool snapshot_due = false;         // a stream for it may be opened now
   bool departing = false;            // no member any more: it is only told so (Raft::say_farewell)
   bool farewell_sent = false;        // what tells it that its removal is committed has left
 

@@ -136,6 +136,7 @@ bool Raft::admit(const Route& route, const Message& message) {
     if (restarted && peer != progress_.end()) {
       // What was acknowledged before the restart was durable, but the disk may have lost it (rule
       // 10).
+      close_stream(route.from);
       peer->second.restarted();
       peer->second.last_contact.reset();
     }
@@ -157,6 +158,7 @@ bool Raft::adopt_term(const Envelope& envelope, Time now) {
   // From an older term. A leader or a pre-candidate that is behind is told so, else it could stay
   // behind for ever; all other messages of older terms are void.
   return std::holds_alternative<AppendEntries>(envelope.message) ||
+         std::holds_alternative<InstallSnapshot>(envelope.message) ||
          std::holds_alternative<PreVote>(envelope.message);
 }
 
@@ -175,6 +177,7 @@ void Raft::log_written(WriteId id, Time now) {
   stable_.written(id);
   CHECK(stable_.index() <= log_.last_index());
   release_gated();
+  snapshot_durable();
   if (own_vote_write_ && stable_.done(*own_vote_write_)) {
     own_vote_write_.reset();
     record_vote(identity_.member, true);
@@ -193,6 +196,7 @@ void Raft::applied(Index index, Time /*now*/) {
   CHECK(index <= handed_to_apply_);
   applied_ = index;
   log_.evict(applied_, options_.cached_bytes_max);
+  try_install_snapshot();
 }
 
 void Raft::peer_event(MemberId peer, PeerEvent event, Time now) {
@@ -234,8 +238,10 @@ void Raft::take_effects(Time now, Effects& out) {
   if (role_ == Role::leader) {
     start_read_round();
     replicate();
+    send_snapshots(now);
   } else {
     reply_to_leader();
+    reply_about_snapshot();
   }
   hand_out_apply();
   out.clear();
@@ -243,7 +249,8 @@ void Raft::take_effects(Time now, Effects& out) {
 }
 
 bool Raft::write_needed() const {
-  return hard_state_dirty_ || unsaved_truncate_ || unsaved_from_ <= log_.last_index();
+  return hard_state_dirty_ || unsaved_snapshot_ || unsaved_truncate_ ||
+         unsaved_from_ <= log_.last_index();
 }
 
 // The write after which everything that is true now is durable.
@@ -263,6 +270,7 @@ void Raft::hand_out_write(Time now) {
     write.hard_state = hard_state_;
     hard_state_write_ = write.id;
   }
+  write.snapshot = std::exchange(unsaved_snapshot_, std::nullopt);
   write.truncate_from = unsaved_truncate_;
   if (unsaved_from_ <= log_.last_index()) {
     log_.collect(unsaved_from_, log_.last_index(), SIZE_MAX, SIZE_MAX, write.entries);
@@ -275,6 +283,9 @@ void Raft::hand_out_write(Time now) {
 
 // Committed and stable here: the state machine never runs ahead of this node's own log.
 void Raft::hand_out_apply() {
+  // A complete snapshot waits until nothing waits to be applied, and what follows it waits until it
+  // is the state.
+  if (state_lost_ || (incoming_ && incoming_->complete)) return;
   const Index through = std::min(commit_index_, stable_.index());
   if (through <= handed_to_apply_) return;
   log_.collect(handed_to_apply_.next(), through, SIZE_MAX, SIZE_MAX, out_.apply);
@@ -358,6 +369,7 @@ void Raft::become_follower(Term term, std::string_view reason, Time now) {
     matched_ = leader_commit_ = replied_match_ = Index();
     leader_round_ = replied_round_ = ReadRound();
     reply_owed_ = false;
+    drop_incoming_snapshot();
     leader_address_.clear();
     last_leader_contact_.reset();
   }
@@ -375,6 +387,7 @@ void Raft::leave_leadership() {
   if (transfer_)
     out_.events.push_back(TransferEnded{transfer_->target, transfer_->timeout_now_sent});
   transfer_.reset();
+  while (!streams_.empty()) close_stream(streams_.begin()->first);
   progress_.clear();
   caught_up_target_ = Index();
 }

@@ -9,7 +9,8 @@
 //   consensus, learners, replacement                               (§6) read_index.cc    consistent
 //   reads without a log write                                 (dissertation 6.4) quorum.h what
 //   majorities agree on        log.h       the log in memory progress.h       what a leader knows
-//   of a peer   stable.h    what is durable here
+//   of a peer   stable.h    what is durable here   snapshot.cc  InstallSnapshot both ways, cutting
+//   the log (§7)
 //
 // The caller owes two things only: do the log writes in order and report each when it is durable;
 // deliver messages no worse than a network would (they may be lost, delayed, doubled, reordered).
@@ -36,6 +37,7 @@
 #include "src/raft/progress.h"
 #include "src/raft/quorum.h"
 #include "src/raft/read_index.h"
+#include "src/raft/snapshot_stream.h"
 #include "src/raft/stable.h"
 #include "src/raft/types.h"
 
@@ -170,6 +172,22 @@ class Raft {
     WriteId after;
     Envelope envelope;
   };
+  struct IncomingSnapshot {  // from the leader of `term`
+    StreamId stream;         // the leader's number
+    StreamId receipt;        // our own: what the host hands back
+    Term term;
+    SnapshotMeta snapshot;
+    std::uint64_t handed_out = 0;  // chunks given to the host, in order
+    std::uint64_t written = 0;     // chunks that it has reported
+    bool last_handed_out = false;
+    bool complete = false;
+    bool failed = false;
+    std::optional<WriteId> installing = {};  // the log write that makes it the state
+  };
+  struct OwedSnapshotReply {
+    StreamId stream;
+    Index index;
+  };
   struct Transfer {
     MemberId target;
     Time deadline{};
@@ -225,7 +243,7 @@ class Raft {
   void on(const Envelope& envelope, const AppendEntriesReply& reply, Time now);
   void refuse_append(const Envelope& envelope, const AppendEntries& request);
   [[nodiscard]] bool take_entries(const Envelope& envelope, AppendEntries& request);
-  void heard_from_leader(const Envelope& envelope, const AppendEntries& request, Time now);
+  void heard_from_leader(const Envelope& envelope, const std::string& leader_address, Time now);
   void append(Entry entry);
   void append_own(EntryDraft draft);
   void truncate_from(Index from);
@@ -242,6 +260,21 @@ class Raft {
   // --- snapshot.cc ---
   void on(const Envelope& envelope, const InstallSnapshot& request, Time now);
   void on(const Envelope& envelope, const InstallSnapshotReply& reply, Time now);
+  void cut_log();
+  [[nodiscard]] bool wants_snapshot(const SnapshotMeta& snapshot) const;
+  [[nodiscard]] bool expects_chunk(const InstallSnapshot& request);
+  void try_install_snapshot();
+  void install_snapshot(const SnapshotMeta& snapshot);
+  void forget_log_through(const SnapshotMeta& snapshot);
+  void snapshot_durable();
+  void drop_incoming_snapshot();
+  void reply_about_snapshot();
+  void send_snapshots(Time now);
+  void open_snapshots(Time now);
+  void expire_snapshots(Time now);
+  [[nodiscard]] std::map<MemberId, SnapshotStream>::iterator find_stream(StreamId stream);
+  void close_stream(MemberId peer);
+  void close_stream_if_done(MemberId peer, const Progress& progress);
 
   // --- membership.cc ---
   void configuration_appended(Index index, Configuration configuration);
@@ -275,6 +308,7 @@ class Raft {
   bool hard_state_dirty_ = false;
   Index unsaved_from_;  // the first entry that no write carries
   std::optional<Index> unsaved_truncate_;
+  std::optional<SnapshotMeta> unsaved_snapshot_;
   WriteId hard_state_write_;  // the last write that carried a hard state
   std::vector<Gated> gated_;
 
@@ -290,8 +324,8 @@ class Raft {
   MemberId leader_;
   Incarnation leader_incarnation_;
   std::string leader_address_;
-  std::map<MemberId, std::string>
-      candidate_addresses_;  // of candidates that the configuration here names nowhere, or elsewhere
+  std::map<MemberId, std::string> candidate_addresses_;  // of candidates that the configuration
+                                                         // here names nowhere, or elsewhere
   std::optional<Time> last_leader_contact_;
   Index matched_;        // our log is the leader's through here, durable or not
   Index leader_commit_;  // as the leader said
@@ -299,6 +333,9 @@ class Raft {
   bool reply_owed_ = false;
   Index replied_match_;
   ReadRound replied_round_;
+  std::optional<IncomingSnapshot> incoming_;
+  std::optional<OwedSnapshotReply> snapshot_reply_owed_;
+  StreamId last_stream_;  // given out, for sending or receiving
 
   // A candidate's.
   bool pre_vote_ = false;
@@ -313,6 +350,7 @@ class Raft {
   Time heartbeat_deadline_{};
   std::optional<Transfer> transfer_;
   ReadIndexQueue reads_;
+  std::map<MemberId, SnapshotStream> streams_;
 
   Effects out_;
 };

@@ -74,7 +74,11 @@ void Raft::on(const Envelope& envelope, AppendEntries& request, Time now) {
   }
   if (role_ == Role::leader || !well_formed(request, envelope.term))
     return;  // no leader of this term sends that
-  heard_from_leader(envelope, request, now);
+  heard_from_leader(envelope, request.leader_address, now);
+  leader_commit_ = std::max(leader_commit_, request.leader_commit);
+  leader_round_ = std::max(leader_round_, request.read_round);
+  // Entries are acknowledged when they are durable; contact and read rounds at once.
+  if (request.entries.empty() || leader_round_ > replied_round_) reply_owed_ = true;
   if (!request.entries.empty() &&
       log_.bytes_between(applied_, commit_index_) > options_.unapplied_bytes_max) {
     reply_owed_ = true;  // the state machine is behind: the leader will send them again
@@ -94,18 +98,15 @@ void Raft::on(const Envelope& envelope, AppendEntries& request, Time now) {
   repair_promise();
 }
 
-void Raft::heard_from_leader(const Envelope& envelope, const AppendEntries& request, Time now) {
+void Raft::heard_from_leader(const Envelope& envelope, const std::string& leader_address,
+                             Time now) {
   if (role_ == Role::candidate)
     become_follower(current_term(), "found the leader of its term", now);
   set_leader(envelope.route.from);
   leader_incarnation_ = envelope.route.from_incarnation;
-  if (!request.leader_address.empty()) leader_address_ = request.leader_address;
-  leader_commit_ = std::max(leader_commit_, request.leader_commit);
-  leader_round_ = std::max(leader_round_, request.read_round);
+  if (!leader_address.empty()) leader_address_ = leader_address;
   last_leader_contact_ = now;
   reset_election_timer(now);
-  // Entries are acknowledged when they are durable; contact and read rounds at once.
-  if (request.entries.empty() || leader_round_ > replied_round_) reply_owed_ = true;
 }
 
 // Tells the leader where the last common entry may be: none above hint_index, where our term is no
@@ -119,6 +120,7 @@ void Raft::refuse_append(const Envelope& envelope, const AppendEntries& request)
   reply.conflict = AppendEntriesReply::Conflict{.prev_log_index = request.prev_log_index,
                                                 .hint_index = hint,
                                                 .hint_term = log_.term(hint).value_or(Term())};
+  reply.snapshot_wanted = state_lost_;
   send_after(write_with_hard_state(), envelope.route.from, reply, envelope.route.from_incarnation);
   reply_owed_ = false;
 }
@@ -159,6 +161,7 @@ void Raft::reply_to_leader() {
   AppendEntriesReply reply;
   reply.match_index = replied_match_;
   reply.read_round = replied_round_;
+  reply.snapshot_wanted = state_lost_;
   send(leader_, reply, leader_incarnation_);
 }
 
@@ -191,6 +194,8 @@ void Raft::on(const Envelope& envelope, const AppendEntriesReply& reply, Time no
   progress.last_contact = now;
   progress.disconnected = false;
   progress.round_acknowledged(reply.read_round);
+  if (reply.snapshot_wanted && !progress.snapshot_wanted) progress.snapshot_due = true;
+  progress.snapshot_wanted = reply.snapshot_wanted;
   const bool news = progress.acknowledged(reply.match_index);
   if (reply.conflict) {
     // Where our log has a term no higher than the hint's, nothing below it can differ without being
@@ -199,6 +204,7 @@ void Raft::on(const Envelope& envelope, const AppendEntriesReply& reply, Time no
         log_.last_index_not_above(reply.conflict->hint_index, reply.conflict->hint_term);
     (void)progress.refused(reply.conflict->prev_log_index, hint);
   }
+  close_stream_if_done(peer->first, progress);
   confirm_reads();
   if (!news) return;
   commit_by_quorum(now);
@@ -227,6 +233,10 @@ void Raft::replicate() {
 // if there are some, else alone. A peer without a connection gets heartbeats only: entries would
 // pile up on their way to nobody.
 void Raft::send_append(MemberId peer, Progress& progress) {
+  // The entry before the one that it needs next must be in the log, else it needs a snapshot (§7).
+  if (progress.next_index() < log_.first_index() || progress.state() == Progress::State::snapshot) {
+    progress.await_snapshot(log_.first_index());
+  }
   while (!progress.disconnected && progress.window_open(options_) &&
          progress.next_index() <= log_.last_index()) {
     const bool probing = progress.state() == Progress::State::probe;
@@ -280,6 +290,7 @@ void Raft::fetched(const LogFetch& fetch, std::vector<Entry> entries, Time /*now
   progress.fetching = false;
   if (entries.empty() || role_ != Role::leader || progress.state() != Progress::State::replicate)
     return;
+  if (fetch.from < log_.first_index()) return;  // cut meanwhile
   if (progress.next_index() != fetch.from || entries.front().index() != fetch.from) return;
   if (!progress.window_open(options_)) return;
   // Between the request and the answer this may have become another leader's log; the terms tell.

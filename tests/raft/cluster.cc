@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "src/base/check.h"
+#include "src/base/checksum.h"
 #include "src/raft/wire.h"
 
 namespace raftkv::raft {
@@ -112,14 +113,29 @@ struct EventDescriber {
   }
 };
 
-Configuration configuration_in(const std::vector<Entry>& log, Index through, Index& at) {
+Configuration configuration_in(const State& state, Index& at) {
   Configuration configuration;
-  for (const Entry& e : log) {
-    if (e.index() > through || e.kind() != EntryKind::configuration) continue;
+  for (const Entry& e : state) {
+    if (e.kind() != EntryKind::configuration) continue;
     configuration = Configuration::decode(e.payload()).value();
     at = e.index();
   }
   return configuration;
+}
+
+SnapshotMeta meta_of(const State& state) {
+  SnapshotMeta meta;
+  if (state.empty()) return meta;
+  meta.last_included_index = state.back().index();
+  meta.last_included_term = state.back().term();
+  meta.configuration = configuration_in(state, meta.configuration_index);
+  return meta;
+}
+
+std::uint64_t digest_of(const State& state) {
+  std::uint64_t digest = 0;
+  for (const Entry& e : state) digest = chain64(digest, e.checksum());
+  return digest;
 }
 
 }  // namespace
@@ -154,14 +170,33 @@ std::string describe(MemberId node, const Event& event) {
 }
 
 std::string describe(const Node& node) {
-  if (!node.up) return fmt::format("{} down log={}", node.id.value, node.disk.log.size());
+  if (!node.up) return fmt::format("{} down log={}", node.id.value, node.disk.last().value);
   const Raft& raft = *node.raft;
   std::vector<std::uint64_t> terms;
-  for (Index i(1); i <= raft.log().last_index(); ++i) terms.push_back(raft.log().term(i)->value);
-  return fmt::format("{} {} term={} vote={} leader={} commit={} applied={} stable={} log={}",
+  for (Index i = raft.log().first_index(); i <= raft.log().last_index(); ++i)
+    terms.push_back(raft.log().term(i)->value);
+  std::string first;
+  if (raft.log().prev_index()) {
+    first = fmt::format("{}/{}..", raft.log().prev_index().value, raft.log().prev_term().value);
+  }
+  return fmt::format("{} {} term={} vote={} leader={} commit={} applied={} stable={} log={}{}{}",
                      node.id.value, to_string(raft.role()), raft.current_term().value,
                      raft.voted_for().value, raft.leader().value, raft.commit_index().value,
-                     raft.last_applied().value, raft.stable_index().value, join(terms));
+                     raft.last_applied().value, raft.stable_index().value, first, join(terms),
+                     raft.state_lost() ? " state lost" : "");
+}
+
+std::optional<Term> Disk::term(Index index) const {
+  if (index == first.prev()) return prev_term;
+  if (index < first || index > last()) return std::nullopt;
+  return at(index).term();
+}
+
+void Disk::cut_before(Index index) {
+  if (index <= first) return;
+  prev_term = term(index.prev()).value();
+  log.erase(log.begin(), log.begin() + static_cast<std::ptrdiff_t>(index - first));
+  first = index;
 }
 
 Node& Cluster::add(MemberId id, const Configuration& configuration,
@@ -196,15 +231,21 @@ void Cluster::start(MemberId id) {
   Recovered recovered;
   recovered.hard_state = n.disk.hard_state;
   recovered.applied = n.disk.applied;
-  recovered.last = Index(n.disk.log.size());
+  recovered.configuration = configuration_in(n.applied, recovered.configuration_index);
+  recovered.first = n.disk.first;
+  recovered.prev_term = n.disk.prev_term;
+  recovered.last = n.disk.last();
   recovered.promise_lost = n.promise_lost;
-  recovered.configuration =
-      configuration_in(n.disk.log, n.disk.applied, recovered.configuration_index);
+  recovered.state_lost = n.disk.applied < n.disk.first.prev();
   for (const Entry& e : n.disk.log) {
     if (recovered.terms.empty() || recovered.terms.back().term != e.term()) {
       recovered.terms.push_back({e.term(), e.index()});
     }
-    if (e.index() > n.disk.applied) recovered.tail.push_back(e);
+    if (e.index() > n.disk.applied) {
+      recovered.tail.push_back(e);
+    } else {
+      recovered.bytes_before_tail += e.size();
+    }
   }
   const Identity identity{ClusterId(7), id, InstanceId(100 + id.value), n.disk.incarnation};
   n.raft = std::make_unique<Raft>(options_, identity, std::move(recovered),
@@ -218,6 +259,18 @@ void Cluster::crash(MemberId id) {
   n.up = false;
   n.raft.reset();
   n.writes.clear();
+  n.to_apply.clear();
+  n.snapshot_work.clear();
+  n.views.clear();
+  n.incoming.reset();
+  n.applied.resize(n.disk.applied.value);
+}
+
+void Cluster::lose_state(MemberId id) {
+  Node& n = node(id);
+  CHECK(!n.up);
+  n.applied.clear();
+  n.disk.applied = Index();
 }
 
 Raft& Cluster::raft(MemberId id) {
@@ -249,14 +302,133 @@ void Cluster::deliver(std::size_t message) {
 }
 
 void Cluster::make_durable(Node& node, const LogWrite& write) {
-  if (write.hard_state) node.disk.hard_state = *write.hard_state;
-  if (write.truncate_from && write.truncate_from->value <= node.disk.log.size()) {
-    node.disk.log.resize(write.truncate_from->value - 1);
+  Disk& disk = node.disk;
+  if (write.hard_state) disk.hard_state = *write.hard_state;
+  if (write.snapshot) install(node, *write.snapshot);
+  if (write.truncate_from && *write.truncate_from <= disk.last()) {
+    disk.log.resize(*write.truncate_from - disk.first);
   }
   for (const Entry& e : write.entries) {
-    CHECK(e.index().value == node.disk.log.size() + 1, "a log write leaves a gap");
-    node.disk.log.push_back(e);
+    CHECK(e.index() == disk.last().next(), "a log write leaves a gap");
+    disk.log.push_back(e);
   }
+}
+
+void Cluster::install(Node& node, const SnapshotMeta& snapshot) {
+  CHECK(node.incoming && node.incoming->complete && node.incoming->snapshot == snapshot,
+        "what is installed is not what was received");
+  Disk& disk = node.disk;
+  node.applied = std::move(node.incoming->state);
+  node.incoming.reset();
+  disk.applied = snapshot.last_included_index;
+  if (disk.term(disk.applied) == snapshot.last_included_term) {
+    disk.cut_before(disk.applied.next());
+  } else {
+    disk.log.clear();
+    disk.first = disk.applied.next();
+    disk.prev_term = snapshot.last_included_term;
+  }
+}
+
+void Cluster::cut(Node& node, const LogCut& cut) {
+  CHECK(cut.first.prev() <= node.disk.applied, "the log is cut above the durable state");
+  CHECK(node.disk.term(cut.first.prev()) == cut.prev_term);
+  node.disk.cut_before(cut.first);
+}
+
+void Cluster::apply(Node& node, std::size_t count) {
+  if (node.to_apply.empty()) return;
+  for (; count > 0 && !node.to_apply.empty(); --count) {
+    CHECK(node.to_apply.front().index().value == node.applied.size() + 1);
+    node.applied.push_back(std::move(node.to_apply.front()));
+    node.to_apply.pop_front();
+  }
+  node.raft->applied(node.applied.back().index(), now_);
+  if (!node.auto_sync) return;
+  node.disk.applied = node.applied.back().index();
+  node.raft->state_synced(node.disk.applied, now_);
+}
+
+void Cluster::apply_some(MemberId id, std::size_t count) {
+  act(id, [&](Raft&) { apply(node(id), count); });
+}
+
+void Cluster::sync(MemberId id) {
+  Node& n = node(id);
+  n.disk.applied = Index(n.applied.size());
+  act(id, [&](Raft& r) { r.state_synced(n.disk.applied, now_); });
+}
+
+void Cluster::snapshot_step(MemberId id) {
+  Node& n = node(id);
+  CHECK(!n.snapshot_work.empty());
+  const SnapshotWork next = std::move(n.snapshot_work.front());
+  n.snapshot_work.pop_front();
+  act(id, [&](Raft&) { work(n, next); });
+}
+
+void Cluster::work(Node& node, const SnapshotWork& work) {
+  std::visit([&](const auto& w) { this->work(node, w); }, work);
+}
+
+void Cluster::work(Node& node, const SnapshotOpen& open) {
+  if (node.snapshots_fail) return node.raft->snapshot_opened(open.stream, std::nullopt, now_);
+  say(fmt::format("{} opens stream {} for {}", node.id.value, open.stream.value, open.peer.value));
+  node.views[open.stream].state = node.applied;
+  node.raft->snapshot_opened(open.stream, meta_of(node.applied), now_);
+}
+
+void Cluster::work(Node& node, const SnapshotRead& read) {
+  if (node.snapshots_fail) return node.raft->snapshot_read(read.stream, std::nullopt, now_);
+  View& view = node.views.at(read.stream);
+  std::string data;
+  while (view.sent < view.state.size() && (data.empty() || data.size() < read.bytes_max)) {
+    data += view.state[view.sent++].bytes().view();
+  }
+  const bool last = view.sent == view.state.size();
+  node.raft->snapshot_read(read.stream,
+                           SnapshotChunk{.chunk = read.chunk,
+                                         .data = SharedBytes::from(std::move(data)),
+                                         .last = last,
+                                         .contents_digest = last ? digest_of(view.state) : 0},
+                           now_);
+}
+
+void Cluster::work(Node& node, const SnapshotClose& close) {
+  say(fmt::format("{} closes stream {}", node.id.value, close.stream.value));
+  node.views.erase(close.stream);
+}
+
+void Cluster::work(Node& node, const SnapshotReceive& receive) {
+  const auto answer = [&](SnapshotReceipt receipt) {
+    if (receipt == SnapshotReceipt::failed) node.incoming.reset();
+    node.raft->snapshot_received(receive.stream, receive.chunk, receipt, now_);
+  };
+  if (node.snapshots_fail) return answer(SnapshotReceipt::failed);
+  if (receive.chunk == 0) {
+    for (const LogWrite& w : node.writes)
+      CHECK(!w.snapshot, "what is being installed is discarded");
+    node.incoming = Incoming{.snapshot = receive.snapshot, .state = {}};
+  }
+  // What failed before takes nothing any more.
+  if (!node.incoming || node.incoming->next_chunk != receive.chunk)
+    return answer(SnapshotReceipt::failed);
+  ++node.incoming->next_chunk;
+  for (std::size_t at = 0; at < receive.data.size();) {
+    const auto size = Entry::size_at_front(receive.data.view().substr(at));
+    CHECK(size.has_value());
+    node.incoming->state.push_back(Entry::decode(receive.data.slice(at, *size)).value());
+    at += *size;
+  }
+  if (!receive.last) return answer(SnapshotReceipt::written);
+  CHECK(digest_of(node.incoming->state) == receive.contents_digest, "chunks were mixed up");
+  node.incoming->complete = true;
+  answer(SnapshotReceipt::complete);
+}
+
+void Cluster::work(Node& node, const SnapshotDiscard&) {
+  for (const LogWrite& w : node.writes) CHECK(!w.snapshot, "what is being installed is discarded");
+  node.incoming.reset();
 }
 
 void Cluster::write_one(MemberId id) {
@@ -289,19 +461,20 @@ void Cluster::carry_out(Node& node) {
                       to_string(r.refusal)));
       node.refused.push_back(r);
     }
-    if (!effects.apply.empty()) {
-      for (const Entry& e : effects.apply) {
-        CHECK(e.index() == node.disk.applied.next());
-        node.disk.applied = e.index();
-        if (node.applied.size() < e.index().value) node.applied.push_back(e);
-      }
-      node.raft->applied(node.disk.applied, now_);
-    }
+    if (effects.log_cut) cut(node, *effects.log_cut);
+    for (const Entry& e : effects.apply) node.to_apply.push_back(e);
+    if (node.auto_apply) apply(node, SIZE_MAX);
     for (const LogFetch& f : effects.fetches) {
-      std::vector<Entry> entries(
-          node.disk.log.begin() + static_cast<std::ptrdiff_t>(f.from.value - 1),
-          node.disk.log.begin() + static_cast<std::ptrdiff_t>(f.to.value));
+      std::vector<Entry> entries;
+      for (Index i = f.from; i >= node.disk.first && i <= f.to && i <= node.disk.last(); ++i)
+        entries.push_back(node.disk.at(i));
       node.raft->fetched(f, std::move(entries), now_);
+    }
+    for (SnapshotWork& w : effects.snapshot_work) node.snapshot_work.push_back(std::move(w));
+    while (node.auto_snapshots && !node.snapshot_work.empty()) {
+      const SnapshotWork next = std::move(node.snapshot_work.front());
+      node.snapshot_work.pop_front();
+      work(node, next);
     }
     while (node.auto_disk && !node.writes.empty()) {
       const LogWrite write = std::move(node.writes.front());

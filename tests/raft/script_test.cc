@@ -89,12 +89,22 @@ class Story {
       }
       Options options;
       options.entries_per_message_max = c.number("entries", options.entries_per_message_max);
+      options.log_cut_step_bytes = c.number("cut", options.log_cut_step_bytes);
+      options.log_kept_bytes = c.number("kept", options.log_kept_bytes);
+      options.log_kept_for_streams_bytes = c.number("streamed", options.log_kept_for_streams_bytes);
+      options.snapshot_chunk_bytes = c.number("chunk", options.snapshot_chunk_bytes);
+      options.snapshot_window_chunks = c.number("window", options.snapshot_window_chunks);
+      options.snapshot_streams_max = c.number("streams", options.snapshot_streams_max);
       cluster_.set_options(options);
     } else if (c.verb == "node") {
       HardState hard_state{Term(c.number("term", 1)), MemberId(c.number("vote", 0))};
-      cluster_.add(c.node(), configuration_, numbers(c.get("log", "1")), hard_state).disk.applied =
-          Index(c.number("applied", 0));
-      cluster_.node(c.node()).promise_lost = c.get("lost") == "yes";
+      Node& node = cluster_.add(c.node(), configuration_, numbers(c.get("log", "1")), hard_state);
+      node.disk.applied = Index(c.number("applied", 0));
+      node.applied.assign(
+          node.disk.log.begin(),
+          node.disk.log.begin() + static_cast<std::ptrdiff_t>(node.disk.applied.value));
+      node.disk.cut_before(Index(c.number("first", 1)));
+      node.promise_lost = c.get("lost") == "yes";
       cluster_.start(c.node());
     } else if (c.verb == "empty") {
       cluster_.add_empty(c.node());
@@ -113,6 +123,20 @@ class Story {
       Node& node = cluster_.node(c.node());
       for (std::uint64_t n = c.number("writes", node.writes.size()); n > 0; --n)
         cluster_.write_one(c.node());
+    } else if (c.verb == "apply") {
+      cluster_.node(c.node()).auto_apply = c.words.at(1) == "quick";
+    } else if (c.verb == "applied") {
+      cluster_.apply_some(c.node(), SIZE_MAX);
+    } else if (c.verb == "snapshots") {
+      Node& node = cluster_.node(c.node());
+      node.auto_snapshots = c.words.at(1) != "slow";
+      node.snapshots_fail = c.words.at(1) == "fail";
+    } else if (c.verb == "work") {
+      Node& node = cluster_.node(c.node());
+      for (std::uint64_t n = c.number("count", node.snapshot_work.size()); n > 0; --n)
+        cluster_.snapshot_step(c.node());
+    } else if (c.verb == "lose_state") {
+      cluster_.lose_state(c.node());
     } else if (c.verb == "wait") {
       cluster_.advance(std::chrono::milliseconds(c.number("ms", 0)));
     } else if (c.verb == "status") {
