@@ -1,5 +1,6 @@
 // raftkv-sim: the node in a deterministic world (docs/simulation.md).
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <string>
 
 #include "sim/cli/options.h"
@@ -10,20 +11,25 @@ namespace {
 
 using raftkv::sim::cli::ReplayCommand;
 using raftkv::sim::cli::RunCommand;
+using raftkv::sim::cli::ShrinkCommand;
 using raftkv::sim::cli::SwarmCommand;
 
 // 60s, 1500ms: as schedules write durations.
-CLI::Option* add_duration(CLI::App* app, raftkv::Duration& duration) {
-  return app
-      ->add_option_function<std::string>(
-          "--duration",
-          [&duration](const std::string& text) {
-            const auto parsed = raftkv::sim::parse_duration(text);
-            if (!parsed) throw CLI::ValidationError("--duration", parsed.error().message);
-            duration = *parsed;
-          },
-          "simulated time of the first phase, as 20s or 500ms (default 20s)")
+void add_time(CLI::App* app, const std::string& name, raftkv::Duration& duration,
+              const std::string& what) {
+  app->add_option_function<std::string>(
+         name,
+         [&duration, name](const std::string& text) {
+           const auto parsed = raftkv::sim::parse_duration(text);
+           if (!parsed) throw CLI::ValidationError(name, parsed.error().message);
+           duration = *parsed;
+         },
+         what)
       ->type_name("TIME");
+}
+void add_duration(CLI::App* app, raftkv::Duration& duration) {
+  add_time(app, "--duration", duration,
+           "simulated time of the first phase, as 20s or 500ms (default 20s)");
 }
 
 // 1..1000, or a single seed.
@@ -88,6 +94,22 @@ int main(int argc, char** argv) {
   replay_app->add_option("--history", replay.history,
                          "writes what clients did as JSON lines, for lincheck");
 
+  ShrinkCommand shrink;
+  CLI::App* shrink_app =
+      app.add_subcommand("shrink", "reduces a failing run to a schedule that a person understands");
+  CLI::Option* shrink_seed = shrink_app->add_option("--seed", shrink.seed, "the seed that fails");
+  shrink_app->add_option("file", shrink.file, "or a schedule file that fails")
+      ->excludes(shrink_seed);
+  shrink_app->add_option("--nodes", shrink.nodes, "as for run")->check(kNodes);
+  add_duration(shrink_app, shrink.duration);
+  shrink_app->add_option("-o,--output", shrink.output,
+                         "writes the schedule to this file (default: standard output)");
+  shrink_app->add_flag("--test", shrink.test, "prints it as a C++ test to paste, too");
+  add_time(shrink_app, "--timeout", shrink.timeout,
+           "ends with the best so far after this time; 0s: never (default 60s)");
+  shrink_app->add_option("--runs", shrink.runs,
+                         "ends with the best so far after so many runs (default 20000)");
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -95,5 +117,12 @@ int main(int argc, char** argv) {
   }
   if (run_app->parsed()) return raftkv::sim::cli::run(run);
   if (swarm_app->parsed()) return raftkv::sim::cli::swarm(swarm);
+  if (shrink_app->parsed()) {
+    if (shrink.file.empty() && shrink_seed->count() == 0) {
+      (void)std::fputs("raftkv-sim shrink: --seed N or a schedule file; see --help\n", stderr);
+      return raftkv::sim::cli::kExitUsage;
+    }
+    return raftkv::sim::cli::shrink(shrink);
+  }
   return raftkv::sim::cli::replay(replay);
 }

@@ -5,56 +5,49 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <variant>
 
 namespace raftkv::sim {
 namespace {
 
-struct Field {
-  std::string_view name;
-  std::variant<std::uint64_t Options::*, Duration Options::*> member;
-};
-
-// Everything but the schedule, by the name that the text uses.
 constexpr std::array kFields = {
-    Field{"seed", &Options::seed},
-    Field{"voters", &Options::voters},
-    Field{"learners", &Options::learners},
-    Field{"spares", &Options::spares},
-    Field{"duration", &Options::duration},
-    Field{"liveness", &Options::liveness},
-    Field{"drift_ppm_max", &Options::drift_ppm_max},
-    Field{"clock_offset_max", &Options::clock_offset_max},
-    Field{"turn_delay_max", &Options::turn_delay_max},
-    Field{"latency_min", &Options::latency_min},
-    Field{"latency_max", &Options::latency_max},
-    Field{"tail_ppm", &Options::tail_ppm},
-    Field{"tail_max", &Options::tail_max},
-    Field{"loss_ppm", &Options::loss_ppm},
-    Field{"duplicate_ppm", &Options::duplicate_ppm},
-    Field{"duplicate_delay_max", &Options::duplicate_delay_max},
-    Field{"corrupt_ppm", &Options::corrupt_ppm},
-    Field{"reorder", &Options::reorder},
-    Field{"bandwidth", &Options::bandwidth},
-    Field{"sync_min", &Options::sync_min},
-    Field{"sync_max", &Options::sync_max},
-    Field{"work_min", &Options::work_min},
-    Field{"work_max", &Options::work_max},
-    Field{"election_timeout", &Options::election_timeout},
-    Field{"heartbeat_interval", &Options::heartbeat_interval},
-    Field{"reset_election_delay_max", &Options::reset_election_delay_max},
-    Field{"entries_per_message_max", &Options::entries_per_message_max},
-    Field{"bytes_per_message_max", &Options::bytes_per_message_max},
-    Field{"inflight_messages_max", &Options::inflight_messages_max},
-    Field{"inflight_bytes_max", &Options::inflight_bytes_max},
-    Field{"uncommitted_bytes_max", &Options::uncommitted_bytes_max},
-    Field{"unapplied_bytes_max", &Options::unapplied_bytes_max},
-    Field{"cached_bytes_max", &Options::cached_bytes_max},
-    Field{"reads_waiting_max", &Options::reads_waiting_max},
-    Field{"state_sync_bytes", &Options::state_sync_bytes},
-    Field{"forward", &Options::forward},
-    Field{"request_timeout", &Options::request_timeout},
-    Field{"client_timeout", &Options::client_timeout},
+    OptionField{"seed", &Options::seed},
+    OptionField{"voters", &Options::voters},
+    OptionField{"learners", &Options::learners},
+    OptionField{"spares", &Options::spares},
+    OptionField{"duration", &Options::duration},
+    OptionField{"liveness", &Options::liveness},
+    OptionField{"drift_ppm_max", &Options::drift_ppm_max},
+    OptionField{"clock_offset_max", &Options::clock_offset_max},
+    OptionField{"turn_delay_max", &Options::turn_delay_max},
+    OptionField{"latency_min", &Options::latency_min},
+    OptionField{"latency_max", &Options::latency_max},
+    OptionField{"tail_ppm", &Options::tail_ppm},
+    OptionField{"tail_max", &Options::tail_max},
+    OptionField{"loss_ppm", &Options::loss_ppm},
+    OptionField{"duplicate_ppm", &Options::duplicate_ppm},
+    OptionField{"duplicate_delay_max", &Options::duplicate_delay_max},
+    OptionField{"corrupt_ppm", &Options::corrupt_ppm},
+    OptionField{"reorder", &Options::reorder},
+    OptionField{"bandwidth", &Options::bandwidth},
+    OptionField{"sync_min", &Options::sync_min},
+    OptionField{"sync_max", &Options::sync_max},
+    OptionField{"work_min", &Options::work_min},
+    OptionField{"work_max", &Options::work_max},
+    OptionField{"election_timeout", &Options::election_timeout},
+    OptionField{"heartbeat_interval", &Options::heartbeat_interval},
+    OptionField{"reset_election_delay_max", &Options::reset_election_delay_max},
+    OptionField{"entries_per_message_max", &Options::entries_per_message_max},
+    OptionField{"bytes_per_message_max", &Options::bytes_per_message_max},
+    OptionField{"inflight_messages_max", &Options::inflight_messages_max},
+    OptionField{"inflight_bytes_max", &Options::inflight_bytes_max},
+    OptionField{"uncommitted_bytes_max", &Options::uncommitted_bytes_max},
+    OptionField{"unapplied_bytes_max", &Options::unapplied_bytes_max},
+    OptionField{"cached_bytes_max", &Options::cached_bytes_max},
+    OptionField{"reads_waiting_max", &Options::reads_waiting_max},
+    OptionField{"state_sync_bytes", &Options::state_sync_bytes},
+    OptionField{"forward", &Options::forward},
+    OptionField{"request_timeout", &Options::request_timeout},
+    OptionField{"client_timeout", &Options::client_timeout},
 };
 
 std::string text_of(std::uint64_t value) {
@@ -87,7 +80,7 @@ Status parse_line(std::string_view line, Options& options) {
     return {};
   }
   const std::size_t space = std::min(line.find(' '), line.size() - 1);
-  const auto* field = std::ranges::find(kFields, line.substr(0, space), &Field::name);
+  const auto* field = std::ranges::find(kFields, line.substr(0, space), &OptionField::name);
   if (field == kFields.end())
     return failure(ErrorCode::invalid, fmt::format("no option '{}'", line));
   return std::visit([&](auto member) { return read_into(options.*member, line.substr(space + 1)); },
@@ -117,10 +110,14 @@ Status validate(const Options& options) {
 
 }  // namespace
 
+std::span<const OptionField> option_fields() {
+  return kFields;
+}
+
 std::string print(const Options& options) {
   static const Options kDefaults;
   std::string text;
-  for (const Field& field : kFields) {
+  for (const OptionField& field : kFields) {
     std::visit(
         [&](auto member) {
           if (options.*member == kDefaults.*member && field.name != "seed") return;

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "sim/schedule.h"
 #include "src/base/result.h"
@@ -72,6 +74,13 @@ struct Options {
 
   bool operator==(const Options&) const = default;
 };
+
+// One of them but the schedule, by the name that the text uses.
+struct OptionField {
+  std::string_view name;
+  std::variant<std::uint64_t Options::*, Duration Options::*> member;
+};
+[[nodiscard]] std::span<const OptionField> option_fields();
 
 // The text of a schedule file: a line "name value" for each option that differs from its default,
 // then the actions. Lines that are empty or begin with '#' say nothing.

@@ -58,6 +58,13 @@ std::optional<Violation> judge_history(const World& world, bool& undecided) {
   return Violation{"I13", what};
 }
 
+Failure without_report(const World& world, const Violation& violation) {
+  Failure failure;
+  failure.violation = violation;
+  failure.at = world.kernel().now;
+  return failure;
+}
+
 // The run once more, with its trace: equal options give an equal run.
 Failure tell(const Options& options, const std::optional<Violation>& found_behind) {
   std::deque<std::string> lines;
@@ -88,7 +95,7 @@ Run simulate(const Options& options, const SimulateOptions& how) {
   if (how.keep_history) result.history = to_json_lines(kernel.client_checks.operations());
   if (kernel.verdict.failed()) {
     const Violation& first = *kernel.verdict.violation();
-    result.failure = tell(options, std::nullopt);
+    result.failure = how.retell ? tell(options, std::nullopt) : without_report(world, first);
     // Not the same violation again: the run is not deterministic, and that is the worse news.
     if (result.failure->violation.what != first.what) {
       result.failure->violation = {
@@ -99,7 +106,8 @@ Run simulate(const Options& options, const SimulateOptions& how) {
     bool undecided = false;
     const auto violation = judge_history(world, undecided);
     result.statistics.undecided = undecided ? 1 : 0;
-    if (violation) result.failure = tell(options, violation);
+    if (violation)
+      result.failure = how.retell ? tell(options, violation) : without_report(world, *violation);
   }
   return result;
 }

@@ -40,6 +40,7 @@ struct SimulateOptions {
   Trace::Sink trace;          // a line an event
   bool check_history = true;  // judge the whole history with linearizability/
   bool keep_history = false;  // Run::history
+  bool retell = true;  // run a failure once more for its report; else it says what failed only
 };
 
 struct Run {

@@ -35,11 +35,22 @@ struct ReplayCommand {
   std::string trace;
   std::string history;
 };
+struct ShrinkCommand {
+  std::uint64_t seed = 1;
+  std::uint64_t nodes = 0;
+  Duration duration = 20s;
+  std::string file;    // instead of a seed
+  std::string output;  // file; empty: standard output
+  bool test = false;   // print it as C++, too
+  Duration timeout = 60s;
+  std::uint64_t runs = 20'000;
+};
 
 // Each gives the exit code.
 [[nodiscard]] int run(const RunCommand& command);
 [[nodiscard]] int swarm(const SwarmCommand& command);
 [[nodiscard]] int replay(const ReplayCommand& command);
+[[nodiscard]] int shrink(const ShrinkCommand& command);
 
 // Call before each run: when a CHECK in the code under test stops the process, this says what was
 // run.

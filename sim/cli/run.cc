@@ -6,9 +6,9 @@
 #include <array>
 #include <cstdio>
 #include <cstring>
-#include <memory>
 #include <string_view>
 
+#include "sim/cli/file.h"
 #include "sim/cli/options.h"
 #include "sim/options.h"
 #include "sim/simulate.h"
@@ -16,29 +16,6 @@
 
 namespace raftkv::sim::cli {
 namespace {
-
-struct FileCloser {
-  void operator()(std::FILE* file) const { (void)std::fclose(file); }
-};
-using File = std::unique_ptr<std::FILE, FileCloser>;
-
-[[nodiscard]] bool write_file(const std::string& path, const std::string& text) {
-  const File file(std::fopen(path.c_str(), "wb"));
-  const bool written = file && std::fwrite(text.data(), 1, text.size(), file.get()) == text.size();
-  if (!written) fmt::print(stderr, "raftkv-sim: cannot write {}\n", path);
-  return written;
-}
-
-[[nodiscard]] Result<std::string> read_file(const std::string& path) {
-  const File file(std::fopen(path.c_str(), "rb"));
-  if (!file) return failure(ErrorCode::not_found, "cannot read " + path);
-  std::string text;
-  std::array<char, 65536> buffer;
-  std::size_t size = 0;
-  while ((size = std::fread(buffer.data(), 1, buffer.size(), file.get())) > 0)
-    text.append(buffer.data(), size);
-  return text;
-}
 
 // What the process is running, for the handler below: a CHECK in the code under test ends it by
 // SIGABRT.
@@ -109,16 +86,8 @@ int run(const RunCommand& command) {
 }
 
 int replay(const ReplayCommand& command) {
-  const auto text = read_file(command.file);
-  if (!text) {
-    fmt::print(stderr, "raftkv-sim: {}\n", text.error().message);
-    return kExitUsage;
-  }
-  const auto options = parse_options(*text);
-  if (!options) {
-    fmt::print(stderr, "raftkv-sim: {}: {}\n", command.file, options.error().message);
-    return kExitUsage;
-  }
+  const auto options = read_schedule(command.file);
+  if (!options) return kExitUsage;
   return run_and_report(*options, command.trace, command.history,
                         "raftkv-sim replay " + command.file);
 }

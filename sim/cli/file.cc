@@ -1,0 +1,35 @@
+#include "sim/cli/file.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+namespace raftkv::sim::cli {
+
+bool write_file(const std::string& path, const std::string& text) {
+  const File file(std::fopen(path.c_str(), "wb"));
+  const bool written = file && std::fwrite(text.data(), 1, text.size(), file.get()) == text.size();
+  if (!written) fmt::print(stderr, "raftkv-sim: cannot write {}\n", path);
+  return written;
+}
+
+std::optional<Options> read_schedule(const std::string& path) {
+  const File file(std::fopen(path.c_str(), "rb"));
+  if (!file) {
+    fmt::print(stderr, "raftkv-sim: cannot read {}\n", path);
+    return std::nullopt;
+  }
+  std::string text;
+  std::array<char, 65536> buffer;
+  std::size_t size = 0;
+  while ((size = std::fread(buffer.data(), 1, buffer.size(), file.get())) > 0)
+    text.append(buffer.data(), size);
+  const auto options = parse_options(text);
+  if (!options) {
+    fmt::print(stderr, "raftkv-sim: {}: {}\n", path, options.error().message);
+    return std::nullopt;
+  }
+  return *options;
+}
+
+}  // namespace raftkv::sim::cli
