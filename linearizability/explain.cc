@@ -19,8 +19,8 @@ Explanation explain_part(const History& core, const Part& part, const Options& o
   Explanation out;
   const std::unique_ptr<Machine> machine = options.model->machine(core, part, options.initial);
   Patience patience;
-  const Timeline timeline(core, *options.model, part, *machine, patience);
-  JustInTime search(core, timeline, *machine, true);
+  const Timeline timeline(core, *options.model, part, *machine, machine->needs(part), patience);
+  JustInTime search(timeline, *machine, true);
   if (search.run(kStepsMax, kMemoryMax) != Search::State::not_linearizable) return out;
   out.failing = timeline.operation(search.failing()).id;
   search.each_possibility([&](std::span<const Word> state, std::span<const OperationId> path) {

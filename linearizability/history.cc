@@ -253,11 +253,41 @@ History History::restricted_to(std::span<const OperationId> ids,
       out.steps_.insert(out.steps_.end(), from.begin(), from.end());
     }
     if (std::binary_search(weakened.begin(), weakened.end(), id)) out.forget_answer(op);
-    out.operations_.push_back(op);
-    if (has_indexes()) out.indexes_.push_back(op.end == End::info ? 0 : indexes_[id]);
-    if (has_times()) {
-      out.invoke_times_.push_back(invoke_times_[id]);
-      out.return_times_.push_back(return_times_[id]);
+    out.take(*this, id, op);
+  }
+  return out;
+}
+
+// Appends what `id` of another history has become here; its steps are here already.
+void History::take(const History& from, OperationId id, Operation op) {
+  operations_.push_back(op);
+  if (from.has_indexes()) indexes_.push_back(op.end == End::info ? 0 : from.indexes_[id]);
+  if (!from.has_times()) return;
+  invoke_times_.push_back(from.invoke_times_[id]);
+  return_times_.push_back(from.return_times_[id]);
+}
+
+History History::split(std::span<const OperationId> ids, std::span<const OperationId> whole) const {
+  History out;
+  out.values_ = values_;
+  out.events_ = events_;
+  for (const OperationId id : ids) {
+    Operation op = operations_[id];
+    const auto from = op.has_steps() ? steps(op) : std::span<const Step>();
+    if (op.function != Function::transaction || op.end != End::info ||
+        std::binary_search(whole.begin(), whole.end(), id)) {
+      if (op.has_steps()) op.argument = Value(static_cast<std::uint32_t>(out.steps_.size()));
+      out.steps_.insert(out.steps_.end(), from.begin(), from.end());
+      out.take(*this, id, op);
+      continue;
+    }
+    for (const Step& step : from) {
+      if (step.function != Function::write) continue;
+      op.function = Function::write;
+      op.key = step.key;
+      op.argument = step.value;
+      op.expected = kUnsaid;
+      out.take(*this, id, op);
     }
   }
   return out;

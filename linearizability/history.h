@@ -180,10 +180,16 @@ class History {
   // those of this history; ids are new.
   [[nodiscard]] History restricted_to(std::span<const OperationId> ids,
                                       std::span<const OperationId> weakened = {}) const;
+  // The history with only these operations (ascending), but instead of a transaction of unknown end
+  // as many writes of unknown end as it has; those in `whole` (ascending) stay. More can happen in
+  // it than here.
+  [[nodiscard]] History split(std::span<const OperationId> ids,
+                              std::span<const OperationId> whole) const;
 
  private:
   friend class HistoryBuilder;
   void forget_answer(Operation& op);
+  void take(const History& from, OperationId id, Operation op);
 
   std::vector<Operation> operations_;
   std::vector<Step> steps_;

@@ -23,6 +23,14 @@ using Word = std::uint32_t;
 // Operations that are judged together, ascending. Contains no operation that ended with fail.
 using Part = std::vector<OperationId>;
 
+// The operation can be executed only where this word of the state is `value`.
+struct Need {
+  OperationId operation = 0;
+  std::uint32_t word = 0;
+  Word value = 0;
+  OperationId source = kOpen;  // the only one that gives the word this value; kOpen: none does
+};
+
 // The sequential specification, for one part of one history, which must outlive it.
 class Machine {
  public:
@@ -50,6 +58,15 @@ class Machine {
   [[nodiscard]] virtual bool waits_for_reader(OperationId id) const {
     (void)id;
     return false;
+  }
+  // Needs of operations of the part that ended with ok, but only where the word has that value
+  // during one stretch at most, in whatever order the part's operations are executed: from the
+  // beginning, or from when the source took effect. Then an operation whose need is gone can never
+  // be executed, and a source of unknown end must have taken effect. Fewer, or none, is always
+  // safe.
+  [[nodiscard]] virtual std::vector<Need> needs(const Part& part) const {
+    (void)part;
+    return {};
   }
   // The state, for people.
   [[nodiscard]] virtual std::string print(std::span<const Word> state) const = 0;
@@ -92,6 +109,9 @@ class Model {
     (void)history, (void)a, (void)b;
     return true;
   }
+  // Whether transactions, of this model, mean what their steps do one after the other, and a write
+  // means what a transaction of that one step does.
+  [[nodiscard]] virtual bool transactions_split() const { return false; }
   // For each operation of the part, whether it surely leaves nothing to read of what took effect
   // before it. False is always safe; true keeps cores small.
   [[nodiscard]] virtual std::vector<bool> replaces_all(const History& history,

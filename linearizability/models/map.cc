@@ -112,6 +112,33 @@ class MapMachine final : public Machine {
     return !history_[id].has_steps() && !several_shown_;
   }
 
+  std::vector<Need> needs(const Part& part) const override {
+    Entries entries;
+    for (std::uint32_t k = 0; k < keys_.size(); ++k) entries.count(k, initial_.id);
+    for (const OperationId id : part) count_entries(id, entries);
+    std::vector<Need> out;
+    const auto add = [&](OperationId id, Value key, Value value) {
+      if (value != kUnsaid) entries.add_need(out, id, word_of(key), value.id);
+    };
+    for (const OperationId id : part) {
+      const Operation& op = history_[id];
+      if (op.end != End::ok) continue;
+      if (op.function == Function::read) add(id, op.key, op.result);
+      if (op.function == Function::cas && op.result != Value::boolean(false))
+        add(id, op.key, op.expected);
+      if (op.function != Function::transaction) continue;
+      const auto steps = history_.steps(op);
+      for (std::size_t s = 0; s < steps.size(); ++s) {
+        const bool own = std::any_of(
+            steps.begin(), steps.begin() + static_cast<std::ptrdiff_t>(s), [&](const Step& before) {
+              return before.function == Function::write && before.key == steps[s].key;
+            });
+        if (steps[s].function == Function::read && !own) add(id, steps[s].key, steps[s].value);
+      }
+    }
+    return out;
+  }
+
   std::string print(std::span<const Word> state) const override {
     std::string out;
     for (std::size_t i = 0; i < keys_.size(); ++i) {
@@ -135,6 +162,17 @@ class MapMachine final : public Machine {
     return value == kNil || seen_.find(name(key, value)) != nullptr;
   }
 
+  void count_entries(OperationId id, Entries& entries) const {
+    const Operation& op = history_[id];
+    const auto count = [&](Value key, Value value) { entries.count(word_of(key), value.id, id); };
+    if (op.function == Function::write || op.function == Function::cas) count(op.key, op.argument);
+    if (op.function == Function::remove) count(op.key, kNil);
+    if (op.function != Function::transaction) return;
+    for (const Step& step : history_.steps(op)) {
+      if (step.function == Function::write) count(step.key, step.value);
+    }
+  }
+
   void note(const Operation& op) {
     if (!op.has_steps()) {
       add_key(op.key);
@@ -153,6 +191,7 @@ class MapMachine final : public Machine {
     const bool is_new = place_.insert(key.id, static_cast<std::uint32_t>(keys_.size())).second;
     if (is_new) keys_.push_back(key);
   }
+  std::uint32_t word_of(Value key) const { return static_cast<std::uint32_t>(place(key)); }
   std::size_t place(Value key) const { return keys_.size() == 1 ? 0 : *place_.find(key.id); }
 
   // Operations enter the log in the order of their indexes; to leave one out that did enter it
@@ -258,6 +297,7 @@ class MapModel final : public Model {
       return names(history, history[b], step.key);
     });
   }
+  bool transactions_split() const override { return true; }
   std::vector<bool> replaces_all(const History& history, const Part& part) const override {
     std::vector<bool> out(part.size(), false);
     const Value key = part.empty() ? kUnsaid : history[part[0]].key;

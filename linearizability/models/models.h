@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "linearizability/flat_map.h"
 #include "linearizability/model.h"
 
 namespace raftkv::linearizability {
@@ -24,6 +25,28 @@ namespace raftkv::linearizability {
 
 // Whether the operation, of a part with one register only, surely gave that a new value.
 [[nodiscard]] bool replaces_register(const Operation& operation);
+
+// How often the words of a state can be given their values, for Machine::needs.
+class Entries {
+ public:
+  // No source: the word starts with it.
+  void count(std::uint32_t word, Word value, OperationId source = kOpen) {
+    const auto [entry, is_new] = entries_.insert(name(word, value), source);
+    if (!is_new) entry = kSeveral;
+  }
+  void add_need(std::vector<Need>& needs, OperationId id, std::uint32_t word, Word value) const {
+    const std::uint32_t* entry = entries_.find(name(word, value));
+    if (entry == nullptr) needs.push_back({id, word, value, kOpen});
+    if (entry != nullptr && *entry != kSeveral) needs.push_back({id, word, value, *entry});
+  }
+
+ private:
+  static constexpr OperationId kSeveral = kOpen - 1;
+  static std::uint64_t name(std::uint32_t word, Word value) {
+    return (static_cast<std::uint64_t>(word) << 32) | value;
+  }
+  FlatMap entries_;
+};
 
 // For the kv model, the log indexes that ok operations of one part show, ranked so that they fit a
 // state's word: 1 is the smallest. That of an operation that ended with info is not known, and not

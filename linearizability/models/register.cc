@@ -42,6 +42,22 @@ class RegisterMachine final : public Machine {
   }
 
   bool waits_for_reader(OperationId) const override { return true; }
+  std::vector<Need> needs(const Part& part) const override {
+    Entries entries;
+    entries.count(0, initial_.id);
+    for (const OperationId id : part) {
+      if (history_[id].function != Function::read) entries.count(0, history_[id].argument.id, id);
+    }
+    std::vector<Need> out;
+    for (const OperationId id : part) {
+      const Operation& op = history_[id];
+      const bool finds = op.function == Function::cas && op.result != Value::boolean(false);
+      const Value needed = finds ? op.expected : op.result;
+      if (op.end != End::ok || (op.function != Function::read && !finds)) continue;
+      if (needed != kUnsaid) entries.add_need(out, id, 0, needed.id);
+    }
+    return out;
+  }
   std::string print(std::span<const Word> state) const override {
     return history_.values().print(Value(state[0]));
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 
 #include "linearizability/search/depth_first.h"
 #include "linearizability/search/just_in_time.h"
@@ -32,28 +33,96 @@ constexpr std::uint64_t kSliceSteps = 1u << 14;
 // A round gives every part this many slices, twice as many in each next round.
 constexpr std::uint64_t kFirstRoundSlices = 4;
 constexpr std::uint64_t kRoundSlicesMax = 1u << 12;
+// Relaxing a part takes time of its own.
+constexpr std::uint64_t kStepsBeforeRelaxed = 1u << 16;
 // What a part's timeline takes, and what an algorithm that rules at once may take.
-constexpr std::uint64_t kBytesAnOperation = 24;
+constexpr std::uint64_t kBytesAnOperation = 56;
 constexpr std::uint64_t kBytesToRule = 48;
+
+// What the searches for one part share.
+class Ground {
+ public:
+  Ground(const History& history, const Part& part, const Options& options, Patience& patience)
+      : machine_(options.model->machine(history, part, options.initial)),
+        needs_(machine_->needs(part)),
+        timeline_(history, *options.model, part, *machine_, needs_, patience),
+        foresight_(timeline_, needs_, patience) {
+    needs_ = {};
+  }
+
+  std::unique_ptr<Search> just_in_time(bool want_witness, bool hopeful) {
+    return std::make_unique<JustInTime>(timeline_, *machine_, want_witness, &foresight_, hopeful);
+  }
+  std::unique_ptr<Search> depth_first() {
+    return std::make_unique<DepthFirst>(timeline_, *machine_, &foresight_);
+  }
+  [[nodiscard]] const Timeline& timeline() const { return timeline_; }
+  [[nodiscard]] std::uint64_t memory_bytes() const {
+    return timeline_.memory_bytes() + foresight_.memory_bytes();
+  }
+
+ private:
+  std::unique_ptr<Machine> machine_;
+  std::vector<Need> needs_;  // until the next two have seen them
+  Timeline timeline_;
+  Foresight foresight_;
+};
+
+// The part in a history in which more can happen: transactions of unknown end that nothing shows to
+// have taken effect may do so in pieces. What is not possible there is not possible.
+class Relaxed {
+ public:
+  Relaxed(const History& history, const Part& part, const Options& options,
+          const Timeline& timeline, Patience& patience)
+      : history_(history.split(part, forced(timeline))),
+        part_(all(history_)),
+        ground_(history_, part_, options, patience) {}
+
+  Ground& ground() { return ground_; }
+  [[nodiscard]] std::uint64_t memory_bytes() const {
+    return history_.memory_bytes() - history_.values().memory_bytes() +
+           part_.capacity() * sizeof(OperationId) + ground_.memory_bytes();
+  }
+
+ private:
+  static std::vector<OperationId> forced(const Timeline& timeline) {
+    std::vector<OperationId> out;
+    for (std::uint32_t i = 0; i < timeline.operations(); ++i) {
+      if (timeline.operation(i).is_forced) out.push_back(timeline.operation(i).id);
+    }
+    return out;
+  }
+  static Part all(const History& history) {
+    Part part(history.size());
+    std::iota(part.begin(), part.end(), OperationId{0});
+    return part;
+  }
+
+  History history_;
+  Part part_;
+  Ground ground_;
+};
 
 // The searches that race for one part.
 class Race {
  public:
   Race(const History& history, const Part& part, const Options& options, bool want_witness,
        Patience& patience)
-      : machine_(options.model->machine(history, part, options.initial)),
-        timeline_(history, *options.model, part, *machine_, patience) {
-    const bool all_wait = timeline_.all_wait();
+      : history_(history),
+        part_(part),
+        options_(options),
+        patience_(patience),
+        ground_(history, part, options, patience) {
+    const bool all_wait = ground_.timeline().all_wait();
     if (options.algorithm == Algorithm::automatic && !all_wait) {
-      searches_[0] =
-          std::make_unique<JustInTime>(history, timeline_, *machine_, want_witness, true);
-      hopeful_ = searches_[0].get();
+      searches_[kHopeful] = ground_.just_in_time(want_witness, true);
+      relaxes_ = options.model->transactions_split();
     }
     if (options.algorithm != Algorithm::depth_first) {
-      searches_[1] = std::make_unique<JustInTime>(history, timeline_, *machine_, want_witness);
+      searches_[kJustInTime] = ground_.just_in_time(want_witness, false);
     }
     if (options.algorithm != Algorithm::just_in_time) {
-      searches_[2] = std::make_unique<DepthFirst>(history, timeline_, *machine_);
+      searches_[kDepthFirst] = ground_.depth_first();
     }
   }
 
@@ -61,14 +130,17 @@ class Race {
   // runs out of memory leaves what it held to the other; out_of_memory: nobody is left.
   Search::State run(std::uint64_t steps, std::uint64_t memory_left) {
     const std::uint64_t memory_bytes_max = memory_bytes() + memory_left;
-    for (std::unique_ptr<Search>& search : searches_) {
+    steps_ += steps;
+    if (relaxes_ && steps_ >= kStepsBeforeRelaxed) relax(memory_left);
+    for (std::size_t s = 0; s < searches_.size(); ++s) {
+      std::unique_ptr<Search>& search = searches_[s];
       if (search == nullptr) continue;
       const std::uint64_t others = memory_bytes() - search->memory_bytes();
       const Search::State state =
           search->run(steps, memory_bytes_max - std::min(memory_bytes_max, others));
       if (state == Search::State::running) continue;
-      const bool hope_lost = state == Search::State::not_linearizable && search.get() == hopeful_;
-      if (state == Search::State::out_of_memory || hope_lost) {
+      const bool says_nothing = s == (state == Search::State::linearizable ? kRelaxed : kHopeful);
+      if (state == Search::State::out_of_memory || says_nothing) {
         search.reset();
         continue;
       }
@@ -82,17 +154,32 @@ class Race {
   [[nodiscard]] const Search& winner() const { return *winner_; }
 
   [[nodiscard]] std::uint64_t memory_bytes() const {
-    std::uint64_t bytes = timeline_.memory_bytes();
+    std::uint64_t bytes = ground_.memory_bytes();
+    if (relaxed_ != nullptr) bytes += relaxed_->memory_bytes();
     for (const auto& search : searches_) bytes += search == nullptr ? 0 : search->memory_bytes();
     return bytes;
   }
 
  private:
-  std::unique_ptr<Machine> machine_;
-  Timeline timeline_;
-  // One whose "not linearizable" means nothing, if it could be of use; and two exact ones.
-  std::array<std::unique_ptr<Search>, 3> searches_;
-  const Search* hopeful_ = nullptr;
+  void relax(std::uint64_t memory_left) {
+    relaxes_ = false;
+    if (part_.size() * (sizeof(Operation) + kBytesAnOperation) > memory_left) return;
+    relaxed_ = std::make_unique<Relaxed>(history_, part_, options_, ground_.timeline(), patience_);
+    searches_[kRelaxed] = relaxed_->ground().just_in_time(false, false);
+  }
+
+  const History& history_;
+  const Part& part_;
+  const Options& options_;
+  Patience& patience_;
+  Ground ground_;
+  std::unique_ptr<Relaxed> relaxed_;
+  // One whose "not linearizable" means nothing, two exact ones, and one whose "linearizable" means
+  // nothing. The first and the last are there if they could be of use.
+  enum : std::size_t { kHopeful, kJustInTime, kDepthFirst, kRelaxed, kSearches };
+  std::array<std::unique_ptr<Search>, kSearches> searches_;
+  bool relaxes_ = false;
+  std::uint64_t steps_ = 0;
   const Search* winner_ = nullptr;
 };
 

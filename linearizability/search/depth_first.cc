@@ -6,10 +6,15 @@
 
 namespace raftkv::linearizability {
 
-DepthFirst::DepthFirst(const History& history, const Timeline& timeline, Machine& machine)
-    : history_(history),
-      timeline_(timeline),
+namespace {
+// Most candidates are none: a slot is free, or has taken effect.
+constexpr std::uint64_t kTriesAStep = 4;
+}  // namespace
+
+DepthFirst::DepthFirst(const Timeline& timeline, Machine& machine, const Foresight* foresight)
+    : timeline_(timeline),
       machine_(machine),
+      foresight_(foresight),
       layout_(timeline, machine),
       now_(timeline) {
   words_.assign(layout_.width(), 0);
@@ -23,15 +28,13 @@ Search::State DepthFirst::run(std::uint64_t steps, std::uint64_t memory_bytes_ma
     remember();
     push_frame();
   }
-  for (std::uint64_t done = 0; done < steps; ++done) {
+  for (std::uint64_t done = 0; done < steps; done += 1 + tried_ / kTriesAStep) {
     if (frames_.empty()) return State::not_linearizable;
     if (!has_room(memory_bytes_max)) return State::out_of_memory;
-    const Frame& frame = frames_.back();
-    if (frame.cursor > timeline_.slots() + timeline_.places()) {
+    if (!try_next()) {
       pop_frame();
       continue;
     }
-    if (!try_next()) continue;
     if (advance()) return State::linearizable;
     if (remember()) {
       push_frame();
@@ -101,19 +104,26 @@ void DepthFirst::absorb_all() {
 }
 
 bool DepthFirst::try_next() {
+  const auto end = static_cast<std::uint32_t>(1 + 2 * timeline_.slots() + timeline_.places());
   Frame& frame = frames_.back();
-  const std::uint32_t cursor = frame.cursor++;
-  const std::uint32_t returning = timeline_.events()[frame.event].of();
-  bool taken = false;
-  if (cursor <= timeline_.slots()) {
-    const std::uint32_t i = cursor == 0 ? returning : now_.in_slot()[cursor - 1];
-    if (i == kNobody || (cursor != 0 && i == returning)) return false;
-    taken = try_operation(i);
-  } else {
-    const std::uint32_t k = now_.class_at()[cursor - 1 - timeline_.slots()];
-    taken = k != kNobody && try_class(k);
+  for (tried_ = 0; frame.cursor < end; ++tried_) {
+    if (try_candidate(frame.cursor++)) return true;
   }
-  return taken;
+  return false;
+}
+
+bool DepthFirst::try_candidate(std::uint32_t cursor) {
+  const std::uint32_t returning = timeline_.events()[frames_.back().event].of();
+  if (cursor == 0) return try_operation(returning);
+  const auto slots = static_cast<std::uint32_t>(timeline_.slots());
+  if (cursor <= 2 * slots) {
+    const std::uint32_t i = now_.in_slot()[(cursor - 1) % slots];
+    const bool forced = cursor > slots;
+    return i != kNobody && i != returning && timeline_.operation(i).is_forced == forced &&
+           try_operation(i);
+  }
+  const std::uint32_t k = now_.class_at()[cursor - 1 - 2 * slots];
+  return k != kNobody && try_class(k);
 }
 
 bool DepthFirst::try_operation(std::uint32_t i) {
@@ -123,6 +133,7 @@ bool DepthFirst::try_operation(std::uint32_t i) {
   if (to_read != kNobody && !timeline_.may_read(i, to_read)) return false;
   if (!push_step(op.id)) return false;
   set_bit(layout_.mask_of(top()), op.slot);
+  if (!has_future()) return false;
   path_.push_back(i);
   to_read_ = kNobody;
   absorb_all();
@@ -141,6 +152,7 @@ bool DepthFirst::try_class(std::uint32_t k) {
     return false;
   }
   ++layout_.count_of(top(), of_class.place);
+  if (!has_future()) return false;
   path_.push_back(k | Lineage::kClassBit);
   const std::size_t path_size = path_.size();
   absorb_all();
@@ -160,6 +172,16 @@ bool DepthFirst::push_step(OperationId id) {
   std::copy_n(words_.data() + end - layout_.width(), layout_.width(), words_.data() + end);
   if (machine_.step(layout_.state_of(top()), id)) return true;
   words_.resize(end);
+  return false;
+}
+
+bool DepthFirst::has_future() {
+  if (foresight_ == nullptr) return true;
+  const Position stranded =
+      foresight_->stranded(layout_, top() - layout_.width(), top(), event_, now_);
+  if (stranded == Foresight::kNobodyStranded) return true;
+  foreseen_ = std::max(foreseen_, stranded);
+  words_.resize(words_.size() - layout_.width());
   return false;
 }
 
@@ -210,7 +232,7 @@ void DepthFirst::append_witness(std::vector<OperationId>& out) const {
 }
 
 Position DepthFirst::contradiction() const {
-  return history_[timeline_.operation(timeline_.events()[furthest_].of()).id].returned;
+  return std::max(foreseen_, timeline_.operation(timeline_.events()[furthest_].of()).returned);
 }
 
 std::uint64_t DepthFirst::memory_bytes() const {

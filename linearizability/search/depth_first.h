@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "linearizability/search/configuration.h"
+#include "linearizability/search/foresight.h"
 #include "linearizability/search/search.h"
 #include "linearizability/search/timeline.h"
 
@@ -21,7 +22,7 @@ class DepthFirst final : public Search {
  public:
   // All must outlive the search; the machine is not shared with another search that runs in between
   // steps.
-  DepthFirst(const History& history, const Timeline& timeline, Machine& machine);
+  DepthFirst(const Timeline& timeline, Machine& machine, const Foresight* foresight = nullptr);
 
   State run(std::uint64_t steps, std::uint64_t memory_bytes_max) override;
   void append_witness(std::vector<OperationId>& out) const override;
@@ -34,7 +35,9 @@ class DepthFirst final : public Search {
     std::size_t event;                // the return before which something must take effect
     std::size_t path_size;            // of path_ when the configuration was reached
     std::uint32_t to_read = kNobody;  // a class that took effect for whoever comes next
-    std::uint32_t cursor = 0;  // next candidate: the returning operation, the slots, the places
+    // Next candidate: the returning operation, the slots for what is ok, the slots for what is of
+    // unknown end, the places.
+    std::uint32_t cursor = 0;
   };
 
   [[nodiscard]] Word* top() { return words_.data() + words_.size() - layout_.width(); }
@@ -42,9 +45,12 @@ class DepthFirst final : public Search {
   bool advance();
   void absorb(std::uint32_t slot, std::uint32_t i);
   void absorb_all();
-  // Tries the frame's next candidate; true if there is a new top configuration.
+  // Tries the frame's next candidates; true once there is a new top configuration.
   bool try_next();
+  bool try_candidate(std::uint32_t cursor);
   bool push_step(OperationId id);
+  // Whether the top configuration still can lead anywhere; if not, it is taken away.
+  bool has_future();
   bool try_operation(std::uint32_t i);
   bool try_class(std::uint32_t k);
   [[nodiscard]] bool was_read(std::size_t path_size, std::uint32_t of_class) const;
@@ -56,15 +62,16 @@ class DepthFirst final : public Search {
   // False if the top configuration was here before.
   bool remember();
 
-  const History& history_;
   const Timeline& timeline_;
   Machine& machine_;
+  const Foresight* foresight_;
   const Layout layout_;
   Now now_;
 
   std::size_t event_ = 0;
   std::uint32_t to_read_ = kNobody;  // of the top configuration
   std::size_t furthest_ = 0;
+  Position foreseen_ = 0;    // the last return that foresight argued with
   std::vector<Word> words_;  // the configurations on the way, the last on top
   std::vector<Frame> frames_;
   std::vector<std::uint32_t> path_;  // what took effect, in order
@@ -72,6 +79,7 @@ class DepthFirst final : public Search {
   std::vector<Word> seen_;            // width + 2 words each: event, to_read, the configuration
   std::vector<std::uint32_t> table_;  // open addressing over seen_, +1; 0 is free
   std::size_t seen_count_ = 0;
+  std::uint64_t tried_ = 0;  // candidates, in the last step
   bool started_ = false;
 };
 

@@ -1,16 +1,17 @@
 #include "linearizability/search/just_in_time.h"
 
 #include <bit>
+#include <numeric>
 
 #include "src/base/check.h"
 
 namespace raftkv::linearizability {
 
-JustInTime::JustInTime(const History& history, const Timeline& timeline, Machine& machine,
-                       bool want_witness, bool hopeful)
-    : history_(history),
-      timeline_(timeline),
+JustInTime::JustInTime(const Timeline& timeline, Machine& machine, bool want_witness,
+                       const Foresight* foresight, bool hopeful)
+    : timeline_(timeline),
       machine_(machine),
+      foresight_(foresight),
       want_witness_(want_witness),
       hopeful_(hopeful),
       layout_(timeline, machine),
@@ -39,7 +40,7 @@ Search::State JustInTime::run(std::uint64_t steps, std::uint64_t memory_bytes_ma
       }
       expanding_ = false;
       if (!settle(slot)) {
-        contradiction_ = history_[timeline_.operation(event.of()).id].returned;
+        contradiction_ = std::max(foreseen_, timeline_.operation(event.of()).returned);
         return State::not_linearizable;
       }
     } else if (event.kind() == Timeline::Kind::returned) {
@@ -56,7 +57,7 @@ Search::State JustInTime::run(std::uint64_t steps, std::uint64_t memory_bytes_ma
     if (event.kind() == Timeline::Kind::invoked) invoked(event.of());
     if (event.kind() == Timeline::Kind::died) died(event.of());
     if (event.kind() == Timeline::Kind::returned && is_fresh()) {
-      fresh_start_ = history_[timeline_.operation(event.of()).id].returned;
+      fresh_start_ = timeline_.operation(event.of()).returned;
     }
     if (lineage_.wants_collection()) lineage_.collect(lineage_of_);
   }
@@ -146,12 +147,27 @@ void JustInTime::find_relevant(std::uint32_t returning) {
     });
     std::erase_if(other_classes, [&](std::uint32_t k) {
       if (!timeline_.touch(touched_[t], timeline_.of_class(k).members[0])) return false;
-      relevant_classes_.push_back(k);
+      if (!waits(k) || somebody_reads(k)) relevant_classes_.push_back(k);
       // What waits for a reader brings nobody in who is not there for another reason.
       if (!hopeful_) touched_.push_back(timeline_.of_class(k).members[0]);
       return true;
     });
   }
+}
+
+bool JustInTime::waits(std::uint32_t of_class) const {
+  return hopeful_ || timeline_.of_class(of_class).waits;
+}
+
+bool JustInTime::somebody_reads(std::uint32_t of_class) const {
+  const auto reads = [&](std::uint32_t i) {
+    return i != kNobody && timeline_.may_read(i, of_class);
+  };
+  const auto class_reads = [&](std::uint32_t k) {
+    return k != kNobody && timeline_.class_may_read(k, of_class);
+  };
+  return std::ranges::any_of(now_.in_slot(), reads) ||
+         std::ranges::any_of(now_.class_at(), class_reads);
 }
 
 bool JustInTime::copy_and_step(std::uint32_t c, OperationId id) {
@@ -167,7 +183,7 @@ bool JustInTime::try_step(std::uint32_t c, std::uint32_t i) {
   const Timeline::Pending& op = timeline_.operation(i);
   if (!copy_and_step(c, op.id)) return false;
   set_bit(layout_.mask_of(at(size())), op.slot);
-  return keep_if_new(c, i);
+  return has_future(c) && keep_if_new(c, i);
 }
 
 bool JustInTime::try_class(std::uint32_t c, std::uint32_t k) {
@@ -179,7 +195,8 @@ bool JustInTime::try_class(std::uint32_t c, std::uint32_t k) {
     return false;
   }
   ++layout_.count_of(fresh, of_class.place);
-  if (!of_class.waits && !hopeful_) return keep_if_new(c, k | Lineage::kClassBit);
+  if (!has_future(c)) return false;
+  if (!waits(k)) return keep_if_new(c, k | Lineage::kClassBit);
 
   const std::uint32_t child = append(c, k | Lineage::kClassBit);
   if (was_read(at(c), at(child), k)) {
@@ -218,6 +235,15 @@ bool JustInTime::was_read(const Word* before, const Word* after, std::uint32_t k
       if (timeline_.may_read(now_.in_slot()[slot], k)) return true;
     }
   }
+  return false;
+}
+
+bool JustInTime::has_future(std::uint32_t c) {
+  if (foresight_ == nullptr) return true;
+  const Position stranded = foresight_->stranded(layout_, at(c), at(size()), event_, now_);
+  if (stranded == Foresight::kNobodyStranded) return true;
+  foreseen_ = std::max(foreseen_, stranded);
+  configurations_.resize(configurations_.size() - width_);
   return false;
 }
 
@@ -329,6 +355,12 @@ bool JustInTime::dominates(const Word* a, const Word* b) const {
   const Word* y = layout_.mask_of(b);
   for (std::size_t w = 0; w < layout_.mask; ++w) {
     if (y[w] & ~x[w]) return false;
+  }
+  if (hopeful_) {
+    const auto used = [&](const Word* mask) {
+      return std::accumulate(mask + layout_.mask, mask + layout_.mask + layout_.counts, Word{0});
+    };
+    return used(x) <= used(y);
   }
   for (std::size_t p = 0; p < layout_.counts; ++p) {
     if (x[layout_.mask + p] > y[layout_.mask + p]) return false;

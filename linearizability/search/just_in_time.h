@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "linearizability/search/configuration.h"
+#include "linearizability/search/foresight.h"
 #include "linearizability/search/search.h"
 #include "linearizability/search/timeline.h"
 
@@ -21,10 +22,11 @@ namespace raftkv::linearizability {
 class JustInTime final : public Search {
  public:
   // Hopeful: lets all classes wait for a reader, also those that would have to be tried earlier;
-  // then only `linearizable` means anything. All must outlive the search; the machine is not shared
-  // with another search that runs in between steps.
-  JustInTime(const History& history, const Timeline& timeline, Machine& machine, bool want_witness,
-             bool hopeful = false);
+  // then only `linearizable` means anything. Without foresight the contradiction is where someone
+  // who reads along would find it. All must outlive the search; the machine is not shared with
+  // another search that runs in between steps.
+  JustInTime(const Timeline& timeline, Machine& machine, bool want_witness,
+             const Foresight* foresight = nullptr, bool hopeful = false);
 
   State run(std::uint64_t steps, std::uint64_t memory_bytes_max) override;
   void append_witness(std::vector<OperationId>& out) const override;
@@ -80,7 +82,13 @@ class JustInTime final : public Search {
   // if something did.
   bool try_readers(std::uint32_t c, std::uint32_t of_class);
   [[nodiscard]] bool was_read(const Word* before, const Word* after, std::uint32_t of_class) const;
+  // Whether the class takes effect only for a reader; whether one is under way that may be it.
+  [[nodiscard]] bool waits(std::uint32_t of_class) const;
+  [[nodiscard]] bool somebody_reads(std::uint32_t of_class) const;
   bool copy_and_step(std::uint32_t c, OperationId id);
+  // Whether the configuration that copy_and_step left at the end still can lead anywhere; if not,
+  // it is taken away.
+  bool has_future(std::uint32_t c);
   std::uint32_t append(std::uint32_t c, std::uint32_t what);
   bool keep_if_new(std::uint32_t c, std::uint32_t what);
   void absorb(std::uint32_t c);
@@ -96,9 +104,9 @@ class JustInTime final : public Search {
   // Room for all that one expansion, or one operation that all absorb, can add.
   [[nodiscard]] bool has_room();
 
-  const History& history_;
   const Timeline& timeline_;
   Machine& machine_;
+  const Foresight* foresight_;
   const bool want_witness_;
   const bool hopeful_;
   const Layout layout_;
@@ -129,6 +137,7 @@ class JustInTime final : public Search {
   bool expanding_ = false;
   std::uint32_t cursor_ = 0;  // next configuration to expand
   Position contradiction_ = 0;
+  Position foreseen_ = 0;  // the last return that foresight argued with
   Position fresh_start_ = kOpen;
   std::vector<Word> initial_;
   std::uint64_t memory_bytes_max_ = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <queue>
+#include <tuple>
 
 #include "src/base/check.h"
 
@@ -33,6 +34,31 @@ std::strong_ordering compare_calls(const History& history, OperationId a, Operat
       });
 }
 
+// An operation of unknown end has to take effect by then.
+struct Deadline {
+  OperationId of;
+  Position at;
+};
+
+// By operation.
+std::vector<Deadline> deadlines_of(const History& history, std::span<const Need> needs) {
+  std::vector<Deadline> all, out;
+  for (const Need& need : needs) {
+    if (need.source == kOpen || history[need.source].end != End::info) continue;
+    all.push_back({need.source, history[need.operation].returned});
+  }
+  std::ranges::sort(all, [](const Deadline& a, const Deadline& b) {
+    return a.of != b.of ? a.of < b.of : a.at < b.at;
+  });
+  for (const Deadline& deadline : all) {
+    if (!out.empty() && out.back().of == deadline.of) continue;
+    out.push_back(deadline);
+  }
+  // An answer before the call contradicts by itself.
+  std::erase_if(out, [&](const Deadline& d) { return d.at < history[d.of].invoked; });
+  return out;
+}
+
 // Hands out the smallest free number.
 class Places {
  public:
@@ -58,23 +84,31 @@ struct Timeline::Unknown {
 };
 
 Timeline::Timeline(const History& history, const Model& model, const Part& part,
-                   const Machine& machine, Patience& patience)
+                   const Machine& machine, std::span<const Need> needs, Patience& patience)
     : history_(history), model_(model) {
-  add_events(history, live_classes(history, model, part, machine, patience), patience);
+  add_events(history, live_classes(history, model, part, machine, needs, patience), patience);
 }
 
 std::vector<Timeline::Unknown> Timeline::live_classes(const History& history, const Model& model,
                                                       const Part& part, const Machine& machine,
+                                                      std::span<const Need> needs,
                                                       Patience& patience) {
+  const std::vector<Deadline> deadlines = deadlines_of(history, needs);
   std::vector<OperationId> ids;
   operations_.reserve(part.size());
   for (const OperationId id : part) {
     if (patience.lost()) return {};
     const bool observes_only = machine.observes_only(id);
     if (history[id].end == End::ok) {
-      operations_.push_back({id, 0, observes_only});
+      operations_.push_back({id, 0, history[id].returned, observes_only, false});
     } else if (!observes_only) {
-      ids.push_back(id);
+      const auto deadline = std::ranges::lower_bound(deadlines, id, {}, &Deadline::of);
+      const bool needed = deadline != deadlines.end() && deadline->of == id;
+      if (needed && !machine.waits_for_reader(id)) {
+        operations_.push_back({id, 0, deadline->at, false, true});
+      } else {
+        ids.push_back(id);
+      }
     }
   }
   const auto compare = [&](OperationId a, OperationId b) {
@@ -113,9 +147,9 @@ void Timeline::find_deaths(const History& history, const Model& model,
     for (const Pending& pending : operations_) {
       if (patience.lost()) return;
       const Operation& reader = history[pending.id];
-      if (reader.returned > std::max(writer.invoked, unknown.dies) &&
+      if (pending.returned > std::max(writer.invoked, unknown.dies) &&
           model.may_read_from(history, reader, writer)) {
-        unknown.dies = reader.returned;
+        unknown.dies = pending.returned;
       }
     }
   }
@@ -141,7 +175,12 @@ void Timeline::add_events(const History& history, std::vector<Unknown> unknowns,
   struct Coming {
     Position at;
     Event event;
-    bool operator>(const Coming& other) const { return at > other.at; }
+    bool is_forced = false;
+    // What is forced returns together with the one who needs it: behind that.
+    bool operator>(const Coming& other) const {
+      return std::tuple(at, is_forced, event.word) >
+             std::tuple(other.at, other.is_forced, other.event.word);
+    }
   };
   const auto event = [](Kind kind, std::size_t of) {
     return Event{(static_cast<std::uint32_t>(kind) << 30) | static_cast<std::uint32_t>(of)};
@@ -150,11 +189,11 @@ void Timeline::add_events(const History& history, std::vector<Unknown> unknowns,
   std::vector<Coming> about_classes;
   for (std::size_t i = 0; i < unknowns.size(); ++i) {
     for (const OperationId id : unknowns[i].of_class.members) {
-      about_classes.push_back({history[id].invoked, event(Kind::appeared, i)});
+      about_classes.push_back({history[id].invoked, event(Kind::appeared, i), false});
     }
     // Just behind the return of its last reader.
     if (unknowns[i].dies != kOpen)
-      about_classes.push_back({unknowns[i].dies, event(Kind::died, i)});
+      about_classes.push_back({unknowns[i].dies, event(Kind::died, i), false});
     classes_.push_back(std::move(unknowns[i].of_class));
   }
   std::sort(about_classes.begin(), about_classes.end(), [](const Coming& a, const Coming& b) {
@@ -192,7 +231,7 @@ void Timeline::add_events(const History& history, std::vector<Unknown> unknowns,
     returns_until(op.invoked);
     events_.push_back(event(Kind::invoked, i));
     operations_[i].slot = slots.take();
-    returns.push({op.returned, event(Kind::returned, i)});
+    returns.push({operations_[i].returned, event(Kind::returned, i), operations_[i].is_forced});
   }
   returns_until(kOpen);
   slots_ = slots.count();

@@ -3,8 +3,10 @@
 // effect" is a short bit mask however long the history is; and the operations of unknown end as
 // classes of equal calls, of which only the number that took effect matters (Lowe 2017, section 5).
 //
-// An operation of unknown end that nobody can read from may as well never have happened; it is left
-// out. A class whose last possible reader has returned dies: from then on its count says nothing.
+// An operation of unknown end that an answer needs (Machine::needs) did take effect, and before the
+// first such answer was given: it is as good as one that is ok and returns then. One that nobody
+// can read from may as well never have happened; it is left out. A class whose last possible reader
+// has returned dies: from then on its count says nothing.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +22,8 @@ namespace raftkv::linearizability {
 class Timeline {
  public:
   enum class Kind : std::uint8_t {
-    invoked,   // of: an ok operation; its slot is its own from now on
-    returned,  // of: an ok operation; its slot is free from now on
+    invoked,   // of: an operation, ok or forced; its slot is its own from now on
+    returned,  // of: the same; its slot is free from now on
     appeared,  // of: a class; one more operation of it may take effect from now on
     died,      // of: a class; its place is free from now on
   };
@@ -30,11 +32,12 @@ class Timeline {
     [[nodiscard]] Kind kind() const { return static_cast<Kind>(word >> 30); }
     [[nodiscard]] std::uint32_t of() const { return word & 0x3fff'ffff; }
   };
-  // An operation's place in the part, and its slot.
   struct Pending {
     OperationId id;
     std::uint32_t slot;
+    Position returned;  // by then it must have taken effect
     bool observes_only;
+    bool is_forced;  // its end is unknown, but an answer needs it
   };
   struct Class {
     std::vector<OperationId> members;  // by invocation
@@ -44,7 +47,7 @@ class Timeline {
 
   // Not to be used once patience is lost.
   Timeline(const History& history, const Model& model, const Part& part, const Machine& machine,
-           Patience& patience);
+           std::span<const Need> needs, Patience& patience);
 
   [[nodiscard]] std::span<const Event> events() const { return events_; }
   [[nodiscard]] const Pending& operation(std::uint32_t i) const { return operations_[i]; }
@@ -68,7 +71,7 @@ class Timeline {
   struct Unknown;
   [[nodiscard]] std::vector<Unknown> live_classes(const History& history, const Model& model,
                                                   const Part& part, const Machine& machine,
-                                                  Patience& patience);
+                                                  std::span<const Need> needs, Patience& patience);
   void find_deaths(const History& history, const Model& model, std::vector<Unknown>& unknowns,
                    Patience& patience) const;
   void add_events(const History& history, std::vector<Unknown> unknowns, Patience& patience);

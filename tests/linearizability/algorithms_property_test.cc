@@ -150,6 +150,29 @@ TEST_P(EveryModel, LosesNothingToCores) {
   });
 }
 
+// More can happen where transactions of unknown end fall to pieces: a search may refute that
+// instead.
+TEST_P(EveryModel, SplitsTransactionsSafely) {
+  const Model& model = *find_model(GetParam());
+  if (!model.transactions_split()) return;
+  int split = 0;
+  holds_for(20'000, [&](const Tape& tape) {
+    const History history = random_history(GetParam(), tape);
+    RC_LOG() << print(history);
+    const Options options{.model = &model};
+    std::vector<OperationId> all;
+    for (OperationId id = 0; id < history.size(); ++id) {
+      if (history[id].end != End::fail) all.push_back(id);
+    }
+    const History pieces = history.split(all, {});
+    split += pieces.size() != all.size();
+    if (verdict_of(history, options) == Verdict::linearizable) {
+      RC_ASSERT(verdict_of(pieces, options) == Verdict::linearizable);
+    }
+  });
+  EXPECT_GT(split, 1000);
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, EveryModel,
                          testing::ValuesIn(model_names().begin(), model_names().end()),
                          [](const auto& model) {

@@ -88,8 +88,12 @@ INSTANTIATE_TEST_SUITE_P(
                      .keys = 20,
                      .workload = Workload::appends,
                      .unknown_per_mille = 10},
-        LargeHistory{.operations = 4'000, .keys = 10, .workload = Workload::store},
-        LargeHistory{.operations = 10'000, .keys = 10, .workload = Workload::indexed_store}),
+        LargeHistory{
+            .operations = 20'000, .keys = 10, .workload = Workload::store, .unknown_per_mille = 10},
+        LargeHistory{.operations = 20'000,
+                     .keys = 10,
+                     .workload = Workload::indexed_store,
+                     .unknown_per_mille = 10}),
     [](const auto& what) { return "Workload" + std::to_string(what.index); });
 
 }  // namespace
