@@ -15,9 +15,6 @@
 namespace raftkv::sim {
 namespace {
 
-// A history of some thousand operations takes far fewer; beyond it the verdict is unknown.
-constexpr std::uint64_t kHistoryStepsMax = 1'000'000;
-
 Statistics statistics_of(const World& world) {
   const Kernel& kernel = world.kernel();
   Statistics statistics;
@@ -36,21 +33,22 @@ Statistics statistics_of(const World& world) {
 
 // The whole history at the end: the incremental checks know the committed log, this knows only what
 // clients saw.
-// `undecided`: it is too hard to judge within the bound; that is no pass, and is counted.
-std::optional<Violation> judge_history(const World& world, bool& undecided) {
+// One that is too hard to judge within the bound is no pass.
+std::optional<Violation> judge_history(const World& world, std::uint64_t steps_max) {
   const linearizability::History history = to_history(world.kernel().client_checks.operations());
   linearizability::Options options;
   options.model = linearizability::find_model("kv");
   options.want_witness = false;
-  options.keep_going = [](const linearizability::Progress& progress) {
-    return progress.steps < kHistoryStepsMax;
+  options.keep_going = [steps_max](const linearizability::Progress& progress) {
+    return progress.steps < steps_max;
   };
   const auto verdict = linearizability::check(history, options);
   CHECK(verdict.has_value(), "the model knows every operation of a client");
   if (verdict->verdict == linearizability::Verdict::linearizable) return std::nullopt;
   if (verdict->verdict == linearizability::Verdict::unknown) {
-    undecided = true;
-    return std::nullopt;
+    return Violation{
+        std::string(kUndecided),
+        fmt::format("lincheck's verdict on the history is unknown after {} steps", verdict->steps)};
   }
   std::string what = "the history is not linearizable:";
   for (const linearizability::OperationId id : verdict->core.operations)
@@ -103,11 +101,10 @@ Run simulate(const Options& options, const SimulateOptions& how) {
                              ": " + first.what};
     }
   } else if (how.check_history) {
-    bool undecided = false;
-    const auto violation = judge_history(world, undecided);
-    result.statistics.undecided = undecided ? 1 : 0;
+    const auto violation = judge_history(world, how.history_steps_max);
     if (violation)
       result.failure = how.retell ? tell(options, violation) : without_report(world, *violation);
+    result.statistics.undecided = violation && violation->invariant == kUndecided ? 1 : 0;
   }
   return result;
 }

@@ -24,6 +24,10 @@ struct Failure {
   std::vector<std::string> lines;  // the last of the trace
 };
 
+// The name, among those of the invariants, of a history that is neither known to be linearizable
+// nor known not to be.
+inline constexpr std::string_view kUndecided = "Undecided";
+
 struct Statistics {
   std::uint64_t events = 0;
   Duration simulated{};
@@ -39,6 +43,8 @@ struct Statistics {
 struct SimulateOptions {
   Trace::Sink trace;          // a line an event
   bool check_history = true;  // judge the whole history with linearizability/
+  // Most take a thousandth of it; an end state `unknown` is a failure, named kUndecided.
+  std::uint64_t history_steps_max = 10'000'000;
   bool keep_history = false;  // Run::history
   bool retell = true;  // run a failure once more for its report; else it says what failed only
 };

@@ -65,6 +65,16 @@ TEST(Simulation, AScheduleFileGivesTheRunThatItWasDrawnFor) {
   EXPECT_EQ(simulate(*read).trace_hash, simulate(drawn).trace_hash);
 }
 
+TEST(Simulation, AHistoryThatIsNotDecidedIsNoPass) {
+  SimulateOptions how;
+  how.history_steps_max = 0;
+  const auto run = simulate(draw_options(4, {.voters = 3, .duration = 2s}), how);
+  ASSERT_TRUE(run.failure);
+  EXPECT_EQ(run.failure->violation.invariant, kUndecided);
+  EXPECT_THAT(run.failure->violation.what, HasSubstr("unknown"));
+  EXPECT_EQ(run.statistics.undecided, 1u);
+}
+
 TEST(Partition, DeposedLeaderServesNoConsistentRead) {
   Options options;
   options.seed = 7;
