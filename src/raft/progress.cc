@@ -72,7 +72,7 @@ void Progress::restarted() {
   const Index next = match_index_.next();
   match_index_ = Index();
   acknowledged_round_ = ReadRound();
-  snapshot_wanted = false;
+  snapshot_wanted = catching_up = false;
   probe_again();
   // Most likely it still has what it acknowledged; the probe finds out.
   if (state_ != State::snapshot) next_index_ = next;

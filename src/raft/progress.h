@@ -68,6 +68,7 @@ class Progress {
   bool fetching = false;             // a LogFetch for it is under way
   bool snapshot_wanted = false;      // it said that its state is lost
   bool snapshot_due = false;         // a stream for it may be opened now
+  bool catching_up = false;          // it has got a snapshot: the log behind that is kept for it
   bool departing = false;            // no member any more: it is only told so (Raft::say_farewell)
   bool farewell_sent = false;        // what tells it that its removal is committed has left
 

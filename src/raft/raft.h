@@ -261,6 +261,7 @@ class Raft {
   void on(const Envelope& envelope, const InstallSnapshot& request, Time now);
   void on(const Envelope& envelope, const InstallSnapshotReply& reply, Time now);
   void cut_log();
+  [[nodiscard]] Index log_needed_behind();
   [[nodiscard]] bool wants_snapshot(const SnapshotMeta& snapshot) const;
   [[nodiscard]] bool expects_chunk(const InstallSnapshot& request);
   void try_install_snapshot();
@@ -271,6 +272,7 @@ class Raft {
   void reply_about_snapshot();
   void send_snapshots(Time now);
   void open_snapshots(Time now);
+  [[nodiscard]] MemberId next_for_snapshot(Time now) const;
   void expire_snapshots(Time now);
   [[nodiscard]] std::map<MemberId, SnapshotStream>::iterator find_stream(StreamId stream);
   void close_stream(MemberId peer);
@@ -351,6 +353,7 @@ class Raft {
   std::optional<Transfer> transfer_;
   ReadIndexQueue reads_;
   std::map<MemberId, SnapshotStream> streams_;
+  MemberId last_streamed_to_;
 
   Effects out_;
 };

@@ -194,7 +194,6 @@ void Raft::on(const Envelope& envelope, const AppendEntriesReply& reply, Time no
   progress.last_contact = now;
   progress.disconnected = false;
   progress.round_acknowledged(reply.read_round);
-  if (reply.snapshot_wanted && !progress.snapshot_wanted) progress.snapshot_due = true;
   progress.snapshot_wanted = reply.snapshot_wanted;
   const bool news = progress.acknowledged(reply.match_index);
   if (reply.conflict) {
@@ -204,6 +203,7 @@ void Raft::on(const Envelope& envelope, const AppendEntriesReply& reply, Time no
         log_.last_index_not_above(reply.conflict->hint_index, reply.conflict->hint_term);
     (void)progress.refused(reply.conflict->prev_log_index, hint);
   }
+  progress.snapshot_due = progress.needs_snapshot();  // it is there to receive one
   close_stream_if_done(peer->first, progress);
   confirm_reads();
   if (!news) return;

@@ -25,22 +25,33 @@ void Raft::state_synced(Index index, Time /*now*/) {
   cut_log();
 }
 
-// Never above what the durable state covers, for recovery replays the log behind it. What is kept
-// beyond that saves peers that are a bit behind a snapshot, and one that gets a snapshot another.
+// Never above what the durable state covers, for recovery replays the log behind it.
 void Raft::cut_log() {
   if (state_lost_) return;
   Index gone = std::min({synced_, applied_, stable_.index()});
   gone = std::min(gone, log_.index_before_last(options_.log_kept_bytes));
-  for (const auto& [peer, stream] : streams_) {
-    gone = std::min(gone, std::max(stream.behind(),
-                                   log_.index_before_last(options_.log_kept_for_streams_bytes)));
-  }
+  gone = std::min(gone, log_needed_behind());
   if (gone <= log_.prev_index() ||
       log_.bytes_between(log_.prev_index(), gone) < options_.log_cut_step_bytes)
     return;
   log_.cut_before(gone.next());
   out_.log_cut = LogCut{.first = log_.first_index(), .prev_term = log_.prev_term()};
   out_.events.push_back(LogCutTo{log_.first_index()});
+}
+
+// A peer that is receiving a snapshot, or has just received one, needs the log behind it, else it
+// would need another. But not more than a bound.
+Index Raft::log_needed_behind() {
+  Index needed = log_.last_index();
+  for (const auto& [peer, stream] : streams_) needed = std::min(needed, stream.behind());
+  for (auto& [peer, progress] : progress_) {
+    if (!progress.catching_up) continue;
+    // As near as this the log is kept anyway.
+    progress.catching_up =
+        log_.bytes_between(progress.match_index(), log_.last_index()) > options_.log_kept_bytes;
+    if (progress.catching_up) needed = std::min(needed, progress.match_index());
+  }
+  return std::max(needed, log_.index_before_last(options_.log_kept_for_streams_bytes));
 }
 
 // --- the follower's side (Figure 13, "InstallSnapshot RPC, receiver implementation") ---
@@ -53,8 +64,11 @@ void Raft::on(const Envelope& envelope, const InstallSnapshot& request, Time now
   }
   if (role_ == Role::leader || !well_formed(request, envelope.term)) return;
   heard_from_leader(envelope, request.leader_address, now);
-  snapshot_reply_owed_ = {.stream = request.stream, .index = request.snapshot.last_included_index};
-  if (!expects_chunk(request)) return;
+  if (!expects_chunk(request)) {  // what is expected is answered when it is written
+    snapshot_reply_owed_ = {.stream = request.stream,
+                            .index = request.snapshot.last_included_index};
+    return;
+  }
   // 2. to 4. chunks are written in order, beside the state; the host says when.
   out_.snapshot_work.push_back(SnapshotReceive{.stream = incoming_->receipt,
                                                .snapshot = incoming_->snapshot,
@@ -230,17 +244,30 @@ void Raft::send_snapshots(Time now) {
   }
 }
 
+// There may be more peers than streams: they take turns, for one may fail again and again.
 void Raft::open_snapshots(Time now) {
-  for (auto& [peer, progress] : progress_) {
-    if (!progress.snapshot_due) continue;
-    progress.snapshot_due = false;
-    const bool opens = progress.needs_snapshot() && !progress.departing && in_contact(peer, now) &&
-                       !streams_.contains(peer) && streams_.size() < options_.snapshot_streams_max;
-    if (!opens) continue;
+  while (streams_.size() < options_.snapshot_streams_max) {
+    const MemberId peer = next_for_snapshot(now);
+    if (!peer) return;
+    progress_.at(peer).snapshot_due = false;
+    last_streamed_to_ = peer;
     ++last_stream_;
     streams_.emplace(peer, SnapshotStream(last_stream_, applied_, now));
     out_.snapshot_work.push_back(SnapshotOpen{.stream = last_stream_, .peer = peer});
   }
+}
+
+// The first behind the one that was served last; 0: nobody.
+MemberId Raft::next_for_snapshot(Time now) const {
+  MemberId first;
+  for (const auto& [peer, progress] : progress_) {
+    const bool waits = progress.snapshot_due && progress.needs_snapshot() && !progress.departing &&
+                       !streams_.contains(peer) && in_contact(peer, now);
+    if (!waits) continue;
+    if (peer > last_streamed_to_) return peer;
+    if (!first) first = peer;
+  }
+  return first;
 }
 
 // With each heartbeat: what may be lost is sent again, what has no end is ended, and whoever found
@@ -253,6 +280,7 @@ void Raft::expire_snapshots(Time now) {
       if (stream->second.over(options_, now)) close_stream(peer);
     }
     progress.snapshot_due = progress.needs_snapshot();
+    if (!in_contact(peer, now)) progress.catching_up = false;
   }
 }
 
@@ -292,13 +320,13 @@ void Raft::close_stream(MemberId peer) {
   if (stream == streams_.end()) return;
   out_.snapshot_work.push_back(SnapshotClose{.stream = stream->second.id()});
   const auto& snapshot = stream->second.snapshot();
-  const Progress& progress = progress_.at(peer);
+  Progress& progress = progress_.at(peer);
   if (snapshot && !progress.snapshot_wanted &&
       progress.match_index() >= snapshot->last_included_index) {
+    progress.catching_up = true;
     out_.events.push_back(SnapshotSent{.peer = peer, .index = snapshot->last_included_index});
   }
   streams_.erase(stream);
-  cut_log();  // what was kept for it
 }
 
 // The peer goes on with the log: it has the snapshot, or did not need it in the end.

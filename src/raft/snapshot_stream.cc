@@ -36,10 +36,11 @@ const SnapshotChunk* SnapshotStream::next_to_send(Time now) {
   return &window_[unsent_++ - acknowledged_];
 }
 
-// An answer may be late, and says then less than is known; it may not speak of what was never sent.
+// An answer may be late, and says then less than is known; it may not speak of what was never read.
 void SnapshotStream::acknowledged(std::uint64_t next_chunk, Time now) {
-  if (next_chunk <= acknowledged_ || next_chunk > unsent_) return;
+  if (next_chunk <= acknowledged_ || next_chunk > acknowledged_ + window_.size()) return;
   for (; acknowledged_ < next_chunk; ++acknowledged_) window_.pop_front();
+  unsent_ = std::max(unsent_, acknowledged_);
   moved_at_ = now;
 }
 
