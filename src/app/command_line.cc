@@ -29,6 +29,8 @@ std::string endpoint_check(const std::string& text) {
 struct Parsed {
   InitOptions init;
   ServeOptions serve;
+  InspectOptions inspect;
+  CheckOptions check;
   // By the name of the command: CLI11 lets an environment variable speak for all of them.
   std::map<std::string, ClientOptions> client;
   std::string on_follower = "redirect";
@@ -146,6 +148,29 @@ void add_serve(CLI::App& app, Parsed& parsed) {
       "Exit codes: 0 stopped cleanly, 1 it did not work (one sentence says why), 2 usage.");
 }
 
+template <typename Options>
+CLI::App& add_look(CLI::App& app, const std::string& name, const std::string& help,
+                   Options& options) {
+  CLI::App& look = *app.add_subcommand(name, help);
+  look.add_option("DIR", options.data, "the node's data directory; no process may be using it")
+      ->required();
+  look.add_flag("--json", options.json, "a JSON object instead of text");
+  return look;
+}
+
+void add_looks(CLI::App& app, Parsed& parsed) {
+  add_look(app, "inspect", "show what is in a data directory, and change nothing", parsed.inspect)
+      .footer(
+          "Identity, promise, log, state and files; and what the next start would find.\n"
+          "Exit codes: 0 shown, 1 it cannot be shown (one sentence says why), 2 usage.");
+  add_look(app, "check", "verify all checksums of a data directory, and change nothing",
+           parsed.check)
+      .footer(
+          "Reads every file that counts; a node that is damaged can often still be started:\n"
+          "`raftkv inspect` says what a start would make of it.\n"
+          "Exit codes: 0 all is as it was written, 1 it is not (a line for each reason), 2 usage.");
+}
+
 void add_client(CLI::App& command, ClientOptions& options) {
   command
       .add_option_function<std::vector<std::string>>(
@@ -246,6 +271,8 @@ Command chosen(const CLI::App& app, Parsed& parsed) {
     for (auto& endpoint : parsed.serve.join) endpoint = parse_endpoint(endpoint).value_or(endpoint);
     return parsed.serve;
   }
+  if (app.got_subcommand("inspect")) return parsed.inspect;
+  if (app.got_subcommand("check")) return parsed.check;
   const auto client = [&](ClientVerb verb) {
     return ClientCommand{parsed.client.at(named(app).get_name()), std::move(verb)};
   };
@@ -269,6 +296,7 @@ Command parse_command_line(std::vector<std::string> arguments) {
   Parsed parsed;
   add_init(app, parsed.init);
   add_serve(app, parsed);
+  add_looks(app, parsed);
   add_key_commands(app, parsed);
   add_administration(app, parsed);
 

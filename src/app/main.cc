@@ -1,4 +1,4 @@
-// raftkv: init, serve, and the client commands.
+// raftkv: init, serve, inspect, check, and the client commands.
 #include <cstdio>
 #include <iostream>
 #include <iterator>
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "src/app/client.h"
+#include "src/app/inspect.h"
 #include "src/app/options.h"
 #include "src/app/serve.h"
 
@@ -22,6 +23,10 @@ void read_value(ClientCommand& command) {
 struct Run {
   Said operator()(InitOptions& options) const { return run_init(options); }
   Said operator()(ServeOptions& options) const { return run_serve(std::move(options)); }
+  Said operator()(InspectOptions& options) const {
+    return run_inspect(options, storage::posix_disk());
+  }
+  Said operator()(CheckOptions& options) const { return run_check(options, storage::posix_disk()); }
   Said operator()(ClientCommand& command) const {
     read_value(command);
     return run_client(command, real_client_world());

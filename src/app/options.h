@@ -41,6 +41,16 @@ struct ServeOptions {
   std::size_t value_size_max = kv::kValueSizeMaxDefault;
 };
 
+// `raftkv inspect` and `raftkv check`: a directory that no process uses.
+struct InspectOptions {
+  std::string data;
+  bool json = false;
+};
+struct CheckOptions {
+  std::string data;
+  bool json = false;
+};
+
 // Of every client command.
 struct ClientOptions {
   std::vector<std::string> endpoints = {kDefaultHttp};  // HOST:PORT
@@ -83,7 +93,8 @@ struct Said {
   std::string err;  // for standard error
 };
 
-using Command = std::variant<InitOptions, ServeOptions, ClientCommand, Said>;
+using Command =
+    std::variant<InitOptions, ServeOptions, InspectOptions, CheckOptions, ClientCommand, Said>;
 
 // Understands a command line (without the program's name). Environment variables (RAFTKV_ENDPOINTS
 // and those that
@@ -104,7 +115,7 @@ using Command = std::variant<InitOptions, ServeOptions, ClientCommand, Said>;
 // The exit codes of all commands (design, section 8).
 enum ExitCode : int {
   kDone = 0,
-  kNotFound = 1,  // of serve and init: it did not work
+  kNotFound = 1,  // of serve, init, inspect and check: it did not work, or is not whole
   kUsage = 2,
   kUnreachable = 3,  // no leader, or nobody answers
   kRefused = 4,
