@@ -67,7 +67,7 @@ json::object database_of(const DatabaseInspection& database) {
   std::uint64_t table_bytes = 0;
   for (const auto& [number, size] : scan.manifest.tables) table_bytes += size;
   json::array wals;
-  for (const storage::WalFile& wal : scan.wals) {
+  for (const storage::ScannedWal& wal : scan.wals) {
     wals.push_back(
         json::object{{"number", wal.number}, {"bytes", wal.size}, {"batches", wal.batches}});
   }

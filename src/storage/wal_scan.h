@@ -23,7 +23,7 @@
 
 namespace raftkv::storage {
 
-struct WalFile {
+struct ScannedWal {
   std::uint64_t number = 0;
   std::uint64_t size = 0;     // bytes
   std::uint64_t batches = 0;  // that are part of the stream
@@ -41,7 +41,7 @@ struct WalBreak {
 
 struct DatabaseScan {
   Manifest manifest;
-  std::vector<WalFile> wals;        // from the manifest's log number on, ascending
+  std::vector<ScannedWal> wals;     // from the manifest's log number on, ascending
   std::uint64_t last_sequence = 0;  // of the stream; of the manifest, if the stream is empty
   std::optional<WalBreak> broken;
 };
