@@ -13,6 +13,7 @@
 #include "sim/network.h"
 #include "sim/options.h"
 #include "sim/trace.h"
+#include "sim/watcher.h"
 #include "src/base/bytes.h"
 #include "src/base/prng.h"
 
@@ -101,6 +102,7 @@ struct Kernel {
   Verdict verdict;
   Invariants invariants;
   ClientChecks client_checks;
+  Watcher* watcher = nullptr;  // may be nobody
 };
 
 }  // namespace raftkv::sim

@@ -65,6 +65,9 @@ int main(int argc, char** argv) {
                       "writes a line an event to this file; - is standard output");
   run_app->add_option("--history", run.history,
                       "writes what clients did as JSON lines, for lincheck");
+  run_app->add_option(
+      "--html", run.html,
+      "writes the run as a page to look at, and beside it lincheck's of its history");
   run_app->add_option("--schedule", run.schedule,
                       "writes what was drawn as a file that replay runs");
 
@@ -93,6 +96,8 @@ int main(int argc, char** argv) {
                          "writes a line an event to this file; - is standard output");
   replay_app->add_option("--history", replay.history,
                          "writes what clients did as JSON lines, for lincheck");
+  replay_app->add_option("--html", replay.html,
+                         "writes the run as a page to look at, and beside it lincheck's");
 
   ShrinkCommand shrink;
   CLI::App* shrink_app =

@@ -324,6 +324,8 @@ void Process::send(const replica::PeerAddress& to, raft::Frame frame) {
   look_at_frame(bytes, endpoint);
   kernel_.trace.mix(get_u64(bytes.view().data() + kFrameChecksumAt));
   const Fate fate = kernel_.network.send(node_.endpoint(), endpoint, bytes.size(), kernel_.now);
+  if (kernel_.watcher != nullptr)
+    kernel_.watcher->sent(kernel_.now, node_.endpoint(), endpoint, bytes, fate);
   if (!fate.first) return;
   const std::uint32_t connection = kernel_.network.connection(node_.endpoint(), endpoint);
   if (fate.clogged) {

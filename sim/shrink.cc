@@ -653,7 +653,9 @@ std::string cpp(const Action& action) {
 
 Judged judge(const Options& options, std::string_view target) {
   SimulateOptions how;
-  how.check_history = target.empty() || target == "I13";
+  how.check_history = target.empty() || target == "I13" || target == kUndecided;
+  // A history that is hard to judge shows no violation that a person could see.
+  if (target == "I13") how.history_steps_max = 1'000'000;
   how.retell = false;
   const Run run = simulate(options, how);
   Judged judged;

@@ -85,7 +85,7 @@ Failure tell(const Options& options, const std::optional<Violation>& found_behin
 
 Run simulate(const Options& options, const SimulateOptions& how) {
   Run result;
-  World world(options, how.trace);
+  World world(options, how.trace, how.watcher);
   world.run();
   const Kernel& kernel = world.kernel();
   result.trace_hash = kernel.trace.hash();

@@ -10,6 +10,7 @@
 #include "sim/invariants.h"
 #include "sim/options.h"
 #include "sim/trace.h"
+#include "sim/watcher.h"
 
 namespace raftkv::sim {
 
@@ -41,8 +42,9 @@ struct Statistics {
 };
 
 struct SimulateOptions {
-  Trace::Sink trace;          // a line an event
-  bool check_history = true;  // judge the whole history with linearizability/
+  Watcher* watcher = nullptr;  // may be nobody
+  Trace::Sink trace;           // a line an event
+  bool check_history = true;   // judge the whole history with linearizability/
   // Most take a thousandth of it; an end state `unknown` is a failure, named kUndecided.
   std::uint64_t history_steps_max = 10'000'000;
   bool keep_history = false;  // Run::history

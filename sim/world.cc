@@ -38,11 +38,12 @@ std::string node_name(std::size_t node) {
 
 }  // namespace
 
-World::World(const Options& options, Trace::Sink sink)
+World::World(const Options& options, Trace::Sink sink, Watcher* watcher)
     : options_(options),
       kernel_(options, options.voters + options.learners + options.spares, std::move(sink)),
       resolve_([this](const Who& who) { return resolve(who); }),
       held_(options.voters + options.learners + options.spares) {
+  kernel_.watcher = watcher;
   for (std::size_t i = 0; i < held_.size(); ++i) {
     nodes_.push_back(std::make_unique<Node>(kernel_, i, node_name(i)));
   }
@@ -88,6 +89,7 @@ void World::run() {
   run_until(options_.duration);
   if (options_.liveness != 0 && !kernel_.verdict.failed()) run_second_phase();
   if (!kernel_.verdict.failed()) kernel_.client_checks.finish();
+  if (kernel_.watcher != nullptr) kernel_.watcher->ended(*this);
 }
 
 void World::run_second_phase() {
@@ -112,6 +114,7 @@ void World::run_until(Instant end) {
     kernel_.trace.mix(static_cast<std::uint64_t>(event.at.count()) << 8 |
                       static_cast<std::uint64_t>(event.kind) << 4 | event.node);
     dispatch(event);
+    if (kernel_.watcher != nullptr) kernel_.watcher->happened(*this, event);
   }
 }
 

@@ -16,13 +16,14 @@ namespace raftkv::sim {
 
 class World {
  public:
-  // `options` must outlive it.
-  World(const Options& options, Trace::Sink sink);
+  // `options` and `watcher`, if there is one, must outlive it.
+  World(const Options& options, Trace::Sink sink, Watcher* watcher = nullptr);
 
   // Runs both phases, or until an invariant is violated.
   void run();
 
   [[nodiscard]] const Kernel& kernel() const { return kernel_; }
+  [[nodiscard]] const std::vector<std::unique_ptr<Node>>& nodes() const { return nodes_; }
   [[nodiscard]] std::uint64_t events() const { return events_; }
   // The second phase took place.
   [[nodiscard]] bool lively() const { return lively_; }

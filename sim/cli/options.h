@@ -19,6 +19,7 @@ struct RunCommand {
   std::string trace;     // file; "-": standard output
   std::string history;   // file
   std::string schedule;  // file to write what was drawn to
+  std::string html;      // file
 };
 struct SwarmCommand {
   std::uint64_t first = 1;
@@ -34,6 +35,7 @@ struct ReplayCommand {
   std::string file;
   std::string trace;
   std::string history;
+  std::string html;
 };
 struct ShrinkCommand {
   std::uint64_t seed = 1;

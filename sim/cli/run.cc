@@ -6,11 +6,16 @@
 #include <array>
 #include <cstdio>
 #include <cstring>
+#include <functional>
+#include <optional>
 #include <string_view>
+#include <utility>
 
 #include "sim/cli/file.h"
 #include "sim/cli/options.h"
+#include "sim/cli/picture.h"
 #include "sim/options.h"
+#include "sim/report/recorder.h"
 #include "sim/simulate.h"
 #include "sim/swarm.h"
 
@@ -20,40 +25,77 @@ namespace {
 // What the process is running, for the handler below: a CHECK in the code under test ends it by
 // SIGABRT.
 std::array<char, 512> running{};
+// Then its page is still to be written.
+std::move_only_function<void()> last_words;
 
 void on_abort(int /*signal*/) {
   constexpr std::string_view kStart =
       "violated: CHECK: the code under test stopped itself, see above\nreproduce: ";
+  // The abort comes from check_failed(), in between two statements of ours: memory is whole.
+  if (last_words) std::exchange(last_words, nullptr)();
   (void)!write(STDERR_FILENO, kStart.data(), kStart.size());
   (void)!write(STDERR_FILENO, running.data(), std::strlen(running.data()));
   (void)!write(STDERR_FILENO, "\n", 1);
   _exit(kExitViolated);
 }
 
+// What a run is to leave behind; empty names: nothing.
+struct Outputs {
+  std::string trace;
+  std::string history;
+  std::string html;
+  std::string title;
+};
+
+// The trace as lines into a file; nullopt: it cannot be written, which is said.
+std::optional<Trace::Sink> trace_into(const std::string& path, File& file) {
+  if (path.empty()) return Trace::Sink();
+  std::FILE* out = stdout;
+  if (path != "-") {
+    file.reset(std::fopen(path.c_str(), "wb"));
+    out = file.get();
+  }
+  if (out == nullptr) {
+    fmt::print(stderr, "raftkv-sim: cannot write {}\n", path);
+    return std::nullopt;
+  }
+  return [out](std::string_view line) {
+    fmt::print(out, "{}\n", line);
+    (void)std::fflush(out);  // the last line must be there when a CHECK stops the process
+  };
+}
+
+// The page of a run that a CHECK ended: as far as it came.
+void write_page_of_the_dead(const Outputs& outputs, const Recorder& recorder,
+                            const Options& options, const std::string& reproduce) {
+  Run run;
+  run.failure.emplace();
+  run.failure->violation = {"CHECK", "the code under test stopped itself: the program says where"};
+  run.failure->at = recorder.record().end;
+  (void)write_pages(outputs.html, recorder.record(), options, run, outputs.title, reproduce);
+}
+
 // Runs, writes what was asked for, reports; the exit code.
-int run_and_report(const Options& options, const std::string& trace, const std::string& history,
-                   const std::string& reproduce) {
+int run_and_report(const Options& options, const Outputs& outputs, const std::string& reproduce) {
   note_run(reproduce);
+  Recorder recorder;
   SimulateOptions how;
-  how.keep_history = !history.empty();
+  how.keep_history = !outputs.history.empty() || !outputs.html.empty();
   File trace_file;
-  if (!trace.empty()) {
-    std::FILE* out = stdout;
-    if (trace != "-") {
-      trace_file.reset(std::fopen(trace.c_str(), "wb"));
-      out = trace_file.get();
-    }
-    if (out == nullptr) {
-      fmt::print(stderr, "raftkv-sim: cannot write {}\n", trace);
-      return kExitUsage;
-    }
-    how.trace = [out](std::string_view line) {
-      fmt::print(out, "{}\n", line);
-      (void)std::fflush(out);  // the last line must be there when a CHECK stops the process
-    };
+  auto sink = trace_into(outputs.trace, trace_file);
+  if (!sink) return kExitUsage;
+  how.trace = *std::move(sink);
+  if (!outputs.html.empty()) {
+    how.watcher = &recorder;
+    last_words = [&] { write_page_of_the_dead(outputs, recorder, options, reproduce); };
   }
   const Run result = simulate(options, how);
-  if (!history.empty() && !write_file(history, result.history)) return kExitUsage;
+  last_words = nullptr;
+  if (!outputs.history.empty() && !write_file(outputs.history, result.history)) return kExitUsage;
+  if (!outputs.html.empty() &&
+      !write_pages(outputs.html, recorder.record(), options, result, outputs.title, reproduce)) {
+    return kExitUsage;
+  }
   const Statistics& counts = result.statistics;
   fmt::print(
       "simulated {} events={} committed={} leaders={} operations={} ok={} unknown={} "
@@ -82,13 +124,16 @@ int run(const RunCommand& command) {
   if (command.nodes > 0) reproduce += fmt::format(" --nodes {}", command.nodes);
   if (command.duration != SwarmOverrides().duration)
     reproduce += " --duration " + print(command.duration);
-  return run_and_report(options, command.trace, command.history, reproduce);
+  return run_and_report(
+      options, {command.trace, command.history, command.html, fmt::format("seed {}", command.seed)},
+      reproduce);
 }
 
 int replay(const ReplayCommand& command) {
   const auto options = read_schedule(command.file);
   if (!options) return kExitUsage;
-  return run_and_report(*options, command.trace, command.history,
+  const std::string name = command.file.substr(command.file.find_last_of('/') + 1);
+  return run_and_report(*options, {command.trace, command.history, command.html, name},
                         "raftkv-sim replay " + command.file);
 }
 
