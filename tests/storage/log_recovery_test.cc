@@ -86,6 +86,38 @@ TEST_F(LogRecoveryTest, AHoleInTheWalEndsTheLogAndThePromiseIsLost) {
   }
 }
 
+// Acknowledged in the last 50 ms before a crash: `through` does not know of it yet.
+TEST_F(LogRecoveryTest, DamageBehindThroughShowsByWhatWasWrittenLater) {
+  std::string wal;
+  std::vector<std::size_t> ends;
+  open([&](OpenedNode& node) {
+    for (std::uint64_t i = 1; i <= 3; ++i) {
+      const raft::LogWrite write =
+          lived_write(lived_.hard_state.current_term.value, last().value + i);
+      ASSERT_TRUE(node.log_store->append({&write, 1}));
+      wal = newest(".log");
+      ends.push_back(lived_.disk->contents(wal).size());
+    }
+    const auto damaged = [&](std::size_t at) {
+      auto image = lived_.disk->after_kill();
+      std::string bytes = image->contents(wal);
+      bytes[at] = static_cast<char>(bytes[at] ^ 1);
+      image->set_contents(wal, bytes);
+      return image;
+    };
+    open(*damaged(ends[0] + 100), [&](OpenedNode& again) {
+      EXPECT_TRUE(again.recovered.promise_lost);
+      EXPECT_NE(again.loss.find("more was written later"), std::string::npos) << again.loss;
+      EXPECT_EQ(again.recovered.last, last() + 1);
+    });
+    // The one thing that stays open (docs/storage.md): nothing stands behind it.
+    open(*damaged(ends[1] + 100), [&](OpenedNode& again) {
+      EXPECT_FALSE(again.recovered.promise_lost);
+      EXPECT_EQ(again.recovered.last, last() + 2);
+    });
+  });
+}
+
 TEST_F(LogRecoveryTest, ALogThatCannotBeUsedBeginsAnewBehindTheState) {
   const auto damages = std::map<std::string, std::function<void()>>{
       {"CURRENT is missing",

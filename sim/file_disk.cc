@@ -1,0 +1,409 @@
+#include "sim/file_disk.h"
+
+#include <algorithm>
+
+#include "src/base/check.h"
+#include "src/base/checksum.h"
+
+namespace raftkv::sim {
+namespace {
+
+using leveldb::Status;
+
+constexpr std::size_t kSector = 512;
+
+Status missing(const std::string& path) {
+  return Status::NotFound(path, "No such file or directory");
+}
+Status stopped(const std::string& path) {
+  return Status::IOError(path, "the simulated disk has stopped");
+}
+Status broken(const std::string& path) {
+  return Status::IOError(path, "Input/output error");
+}
+Status full(const std::string& path) {
+  return Status::IOError(path, "No space left on device");
+}
+
+struct Lock final : public leveldb::FileLock {
+  explicit Lock(std::string name) : path(std::move(name)) {}
+  std::string path;
+};
+
+// What a device holds that was told to write `bytes` behind its first `synced` and was not told to
+// finish: sectors of it, and a length.
+std::string torn(const std::string& bytes, std::size_t synced, Prng& prng) {
+  if (bytes.size() <= synced) return bytes;
+  const std::size_t size = synced + prng.below(bytes.size() - synced + 1);
+  std::string left = bytes.substr(0, size);
+  for (std::size_t at = synced; at < size;) {
+    const std::size_t end = std::min(size, (at / kSector + 1) * kSector);
+    if (prng.chance(1, 2))
+      std::fill(left.begin() + static_cast<std::ptrdiff_t>(at),
+                left.begin() + static_cast<std::ptrdiff_t>(end), '\0');
+    at = end;
+  }
+  return left;
+}
+
+}  // namespace
+
+class FileDisk::Reader final : public leveldb::SequentialFile, public leveldb::RandomAccessFile {
+ public:
+  Reader(FileDisk& disk, std::string path, FilePtr file)
+      : disk_(disk), path_(std::move(path)), file_(std::move(file)) {}
+
+  Status Read(std::uint64_t offset, std::size_t n, leveldb::Slice* result,
+              char* scratch) const override {
+    if (disk_.fail_reads_) return broken(path_);
+    const std::string& bytes = file_->bytes;
+    const std::size_t size = offset < bytes.size() ? bytes.copy(scratch, n, offset) : 0;
+    *result = {scratch, size};
+    disk_.mix('r', path_, offset ^ size);
+    return Status::OK();
+  }
+  Status Read(std::size_t n, leveldb::Slice* result, char* scratch) override {
+    const Status status = Read(at_, n, result, scratch);
+    if (status.ok()) at_ += result->size();
+    return status;
+  }
+  Status Skip(std::uint64_t n) override {
+    at_ += n;
+    return Status::OK();
+  }
+
+ private:
+  FileDisk& disk_;
+  std::string path_;
+  FilePtr file_;
+  std::uint64_t at_ = 0;
+};
+
+// Buffers in the process until it is flushed, as LevelDB's own does.
+class FileDisk::Writer final : public leveldb::WritableFile {
+ public:
+  Writer(FileDisk& disk, std::string path, FilePtr file)
+      : disk_(disk), path_(std::move(path)), file_(std::move(file)) {}
+  ~Writer() override { (void)Flush(); }
+
+  Status Append(const leveldb::Slice& data) override {
+    buffer_.append(data.data(), data.size());
+    return Status::OK();
+  }
+  Status Flush() override {
+    if (buffer_.empty()) return Status::OK();
+    const Status status = disk_.append(*file_, path_, buffer_);
+    buffer_.clear();
+    return status;
+  }
+  Status Sync() override {
+    const Status flushed = Flush();
+    return flushed.ok() ? disk_.sync(*file_, path_) : flushed;
+  }
+  Status Close() override { return Flush(); }
+
+ private:
+  FileDisk& disk_;
+  std::string path_;
+  FilePtr file_;
+  std::string buffer_;
+};
+
+FileDisk::FileDisk() : Disk(nullptr) {
+  names_["/"] = std::make_shared<File>(File{.directory = true, .bytes = {}, .durable = {}});
+  durable_ = names_;
+}
+
+FileDisk::~FileDisk() = default;
+
+void FileDisk::mix(char kind, const std::string& path, std::uint64_t size) {
+  trace_ = chain64(trace_, checksum64(path, size << 8 | static_cast<unsigned char>(kind)));
+}
+
+bool FileDisk::operation(char kind, const std::string& path, std::uint64_t size) {
+  if (operations_left_ == 0) return false;
+  if (operations_left_ != kForever) --operations_left_;
+  mix(kind, path, size);
+  return true;
+}
+
+FileDisk::FilePtr FileDisk::find(const std::string& path) const {
+  const auto found = names_.find(path);
+  return found == names_.end() ? nullptr : found->second;
+}
+
+void FileDisk::change(const std::string& directory, Change change) {
+  for (const Entry& entry : change) {
+    if (entry.file == nullptr) {
+      names_.erase(entry.path);
+    } else {
+      names_[entry.path] = entry.file;
+    }
+  }
+  unsynced_.emplace_back(directory, std::move(change));
+}
+
+// --- files ---
+
+Status FileDisk::append(File& file, const std::string& path, std::string_view data) {
+  if (!operation('a', path, data.size())) return stopped(path);
+  const std::size_t room = capacity_ - std::min(capacity_, used_);
+  const std::string_view fits = data.substr(0, room);
+  file.bytes.append(fits);
+  used_ += fits.size();
+  return fits.size() == data.size() ? Status::OK() : full(path);
+}
+
+Status FileDisk::sync(File& file, const std::string& path) {
+  if (!operation('s', path, file.bytes.size())) return stopped(path);
+  if (fail_syncs_) return broken(path);
+  file.durable = file.bytes;
+  return Status::OK();
+}
+
+Status FileDisk::NewSequentialFile(const std::string& name, leveldb::SequentialFile** file) {
+  *file = nullptr;
+  const FilePtr found = find(name);
+  if (found == nullptr) return missing(name);
+  *file = new Reader(*this, name, found);
+  return Status::OK();
+}
+
+Status FileDisk::NewRandomAccessFile(const std::string& name, leveldb::RandomAccessFile** file) {
+  *file = nullptr;
+  const FilePtr found = find(name);
+  if (found == nullptr) return missing(name);
+  *file = new Reader(*this, name, found);
+  return Status::OK();
+}
+
+Status FileDisk::NewWritableFile(const std::string& name, leveldb::WritableFile** file) {
+  return open_for_writing(name, /*anew=*/true, file);
+}
+
+Status FileDisk::NewAppendableFile(const std::string& name, leveldb::WritableFile** file) {
+  return open_for_writing(name, /*anew=*/false, file);
+}
+
+Status FileDisk::open_for_writing(const std::string& name, bool anew,
+                                  leveldb::WritableFile** file) {
+  *file = nullptr;
+  const std::string directory = storage::directory_of(name);
+  if (find(directory) == nullptr) return missing(name);
+  if (!operation('o', name)) return stopped(name);
+  FilePtr found = find(name);
+  if (found == nullptr) {
+    found = std::make_shared<File>();
+    change(directory, {{name, found}});
+  } else if (anew) {
+    used_ -= found->bytes.size();
+    found->bytes.clear();
+  }
+  *file = new Writer(*this, name, found);
+  return Status::OK();
+}
+
+// --- directories ---
+
+bool FileDisk::FileExists(const std::string& name) {
+  return find(name) != nullptr;
+}
+
+Status FileDisk::GetChildren(const std::string& directory, std::vector<std::string>* names) {
+  names->clear();
+  const FilePtr found = find(directory);
+  if (found == nullptr || !found->directory) return missing(directory);
+  for (const auto& [path, file] : names_) {
+    if (path != "/" && storage::directory_of(path) == directory) {
+      names->push_back(path.substr(path.rfind('/') + 1));
+    }
+  }
+  return Status::OK();
+}
+
+Status FileDisk::sync_directory(const std::string& path) {
+  if (find(path) == nullptr) return missing(path);
+  if (!operation('d', path)) return stopped(path);
+  if (fail_syncs_) return broken(path);
+  for (const auto& [directory, change] : unsynced_) {
+    if (directory != path) continue;
+    for (const Entry& entry : change) {
+      if (entry.file == nullptr) {
+        durable_.erase(entry.path);
+      } else {
+        durable_[entry.path] = entry.file;
+      }
+    }
+  }
+  std::erase_if(unsynced_, [&](const auto& change) { return change.first == path; });
+  return Status::OK();
+}
+
+Status FileDisk::RemoveFile(const std::string& name) {
+  const FilePtr found = find(name);
+  if (found == nullptr) return missing(name);
+  if (!operation('u', name)) return stopped(name);
+  used_ -= found->bytes.size();
+  change(storage::directory_of(name), {{name, nullptr}});
+  return Status::OK();
+}
+
+Status FileDisk::CreateDir(const std::string& name) {
+  const std::string directory = storage::directory_of(name);
+  if (find(directory) == nullptr) return missing(name);
+  if (find(name) != nullptr) return Status::IOError(name, "File exists");
+  if (!operation('m', name)) return stopped(name);
+  change(directory,
+         {{name, std::make_shared<File>(File{.directory = true, .bytes = {}, .durable = {}})}});
+  return Status::OK();
+}
+
+Status FileDisk::RemoveDir(const std::string& name) {
+  return RemoveFile(name);
+}
+
+Status FileDisk::GetFileSize(const std::string& name, std::uint64_t* size) {
+  const FilePtr found = find(name);
+  if (found == nullptr) return missing(name);
+  *size = found->bytes.size();
+  return Status::OK();
+}
+
+Status FileDisk::RenameFile(const std::string& from, const std::string& to) {
+  const FilePtr file = find(from);
+  if (file == nullptr) return missing(from);
+  if (!operation('n', to)) return stopped(to);
+  if (const FilePtr replaced = find(to)) used_ -= replaced->bytes.size();
+  change(storage::directory_of(to), {{from, nullptr}, {to, file}});
+  return Status::OK();
+}
+
+Status FileDisk::LockFile(const std::string& name, leveldb::FileLock** lock) {
+  *lock = nullptr;
+  if (locks_[name]++ > 0) {
+    --locks_[name];
+    return Status::IOError(name, "already held");
+  }
+  if (find(name) == nullptr) {
+    leveldb::WritableFile* file = nullptr;
+    const Status made = NewWritableFile(name, &file);
+    delete file;
+    if (!made.ok()) {
+      locks_.erase(name);
+      return made;
+    }
+  }
+  *lock = new Lock(name);
+  return Status::OK();
+}
+
+Status FileDisk::UnlockFile(leveldb::FileLock* lock) {
+  const std::unique_ptr<Lock> owned(static_cast<Lock*>(lock));
+  locks_.erase(owned->path);
+  return Status::OK();
+}
+
+// --- background work ---
+
+void FileDisk::Schedule(void (*function)(void*), void* argument) {
+  mix('b', {}, background_.size());
+  background_.emplace_back(function, argument);
+}
+
+void FileDisk::run_background_work() {
+  while (!background_.empty()) {
+    const auto [function, argument] = background_.front();
+    background_.erase(background_.begin());
+    function(argument);
+  }
+}
+
+void FileDisk::StartThread(void (* /*function*/)(void*), void* /*argument*/) {
+  CHECK(false, "the simulated disk has no threads");
+}
+
+Status FileDisk::NewLogger(const std::string& name, leveldb::Logger** logger) {
+  *logger = nullptr;
+  return Status::NotSupported(name, "the simulated disk has no loggers");
+}
+
+Status FileDisk::GetTestDirectory(std::string* /*path*/) {
+  return Status::NotSupported("the simulated disk has no test directory");
+}
+
+// --- crashes ---
+
+void FileDisk::lose_power(Prng& prng) {
+  for (const auto& [directory, change] : unsynced_) {
+    const bool kept = prng.chance(1, 2);
+    for (const Entry& entry : change) {
+      if (!kept) continue;
+      if (entry.file == nullptr) {
+        durable_.erase(entry.path);
+      } else {
+        durable_[entry.path] = entry.file;
+      }
+    }
+  }
+  names_.clear();
+  for (const auto& [path, file] : durable_) {
+    // What lies in a directory that is not there is not there.
+    if (path != "/" && !names_.contains(storage::directory_of(path))) continue;
+    // A file that was begun anew: the device has begun it, too, or not yet.
+    const bool anew = !file->bytes.starts_with(file->durable);
+    std::string bytes = file->durable;
+    if (!anew) {
+      bytes = torn(file->bytes, file->durable.size(), prng);
+    } else if (prng.chance(1, 2)) {
+      bytes = torn(file->bytes, 0, prng);
+    }
+    // Two names of one file, a rename half done, share its bytes.
+    names_[path] = file;
+    file->bytes = file->durable = std::move(bytes);
+  }
+}
+
+void FileDisk::crash(Crash kind, Prng& prng) {
+  CHECK(background_.empty(), "a database is still open");
+  CHECK(locks_.empty(), "a database is still open");
+  if (kind == Crash::power) {
+    lose_power(prng);
+  } else {
+    for (const auto& [path, file] : names_) file->durable = file->bytes;
+  }
+  durable_ = names_;
+  unsynced_.clear();
+  operations_left_ = kForever;
+  capacity_ = kForever;
+  fail_syncs_ = fail_reads_ = false;
+  used_ = 0;
+  for (const auto& [path, file] : names_) {
+    used_ += file->bytes.size();
+    mix('c', path, checksum64(file->bytes));
+  }
+}
+
+// --- at rest ---
+
+std::vector<std::string> FileDisk::files() const {
+  std::vector<std::string> paths;
+  for (const auto& [path, file] : names_) {
+    if (!file->directory) paths.push_back(path);
+  }
+  return paths;
+}
+
+const std::string& FileDisk::contents(const std::string& path) const {
+  const FilePtr file = find(path);
+  CHECK(file != nullptr, "there is no such file");
+  return file->bytes;
+}
+
+void FileDisk::set_contents(const std::string& path, std::string bytes) {
+  const FilePtr file = find(path);
+  CHECK(file != nullptr, "there is no such file");
+  used_ = used_ - file->bytes.size() + bytes.size();
+  file->bytes = file->durable = std::move(bytes);
+}
+
+}  // namespace raftkv::sim

@@ -1,0 +1,133 @@
+// A disk with files, under the production storage code: LevelDB and the promise file run on it as
+// they run on a machine's. What a process sees and what a crash leaves are kept apart, file by file
+// and directory by directory. No thread, no clock, no file of the machine: the same calls and the
+// same draws give the same bytes.
+//
+// A loss of power leaves of what was not synced:
+//   - of a file's tail any of its sectors of 512 bytes: later ones may be there and earlier ones
+//     zero, and the file may have any length in between;
+//   - of a file that was made anew in place of another one, the old bytes or the new;
+//   - of the entries of a directory (files made, removed, renamed) any subset, in order.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sim/disk.h"
+#include "src/base/prng.h"
+#include "src/storage/disk.h"
+
+namespace raftkv::sim {
+
+class FileDisk final : public storage::Disk {
+ public:
+  FileDisk();
+  ~FileDisk() override;
+
+  // --- faults ---
+  // After this many more operations that change something the disk stops: the image that a crash
+  // leaves is fixed, and each later operation fails. What runs meanwhile runs to its end.
+  void freeze_after(std::uint64_t operations) { operations_left_ = operations; }
+  [[nodiscard]] bool frozen() const { return operations_left_ == 0; }
+  // There is room for so many bytes; an append that does not fit writes what fits, and fails.
+  void set_capacity(std::uint64_t bytes) { capacity_ = bytes; }
+  // Each sync fails from now on, and each read.
+  void fail_syncs(bool on) { fail_syncs_ = on; }
+  void fail_reads(bool on) { fail_reads_ = on; }
+
+  // The process is gone, and at `power` the machine's memory with it. Freeze the disk and destroy what
+  // is open on it before: a process that dies flushes nothing. The disk works again afterwards, its
+  // faults are gone.
+  void crash(Crash kind, Prng& prng);
+
+  // --- background work ---
+  // LevelDB calls Schedule with its mutex held: its work waits here. Run it at moments of your
+  // choice, and at the latest when a write-ahead log has grown by half a write buffer: LevelDB
+  // waits when one is full and the last one is not yet a table.
+  [[nodiscard]] std::size_t background_work() const { return background_.size(); }
+  void run_background_work() override;
+
+  // --- at rest ---
+  [[nodiscard]] std::vector<std::string> files() const;
+  [[nodiscard]] const std::string& contents(const std::string& path) const;
+  void set_contents(const std::string& path, std::string bytes);
+  // A hash of all that was asked of the disk and of what it answered.
+  [[nodiscard]] std::uint64_t trace() const { return trace_; }
+
+  // --- storage::Disk ---
+  leveldb::Status sync_directory(const std::string& path) override;
+  leveldb::Status NewSequentialFile(const std::string& name,
+                                    leveldb::SequentialFile** file) override;
+  leveldb::Status NewRandomAccessFile(const std::string& name,
+                                      leveldb::RandomAccessFile** file) override;
+  leveldb::Status NewWritableFile(const std::string& name, leveldb::WritableFile** file) override;
+  leveldb::Status NewAppendableFile(const std::string& name, leveldb::WritableFile** file) override;
+  bool FileExists(const std::string& name) override;
+  leveldb::Status GetChildren(const std::string& directory,
+                              std::vector<std::string>* names) override;
+  leveldb::Status RemoveFile(const std::string& name) override;
+  leveldb::Status CreateDir(const std::string& name) override;
+  leveldb::Status RemoveDir(const std::string& name) override;
+  leveldb::Status GetFileSize(const std::string& name, std::uint64_t* size) override;
+  leveldb::Status RenameFile(const std::string& from, const std::string& to) override;
+  leveldb::Status LockFile(const std::string& name, leveldb::FileLock** lock) override;
+  leveldb::Status UnlockFile(leveldb::FileLock* lock) override;
+  void Schedule(void (*function)(void*), void* argument) override;
+  // Never: LevelDB asks for neither when it is opened as src/storage opens it.
+  void StartThread(void (*function)(void*), void* argument) override;
+  leveldb::Status NewLogger(const std::string& name, leveldb::Logger** logger) override;
+  leveldb::Status GetTestDirectory(std::string* path) override;
+  // Counts; LevelDB uses it for statistics only.
+  std::uint64_t NowMicros() override { return ++micros_; }
+  void SleepForMicroseconds(int /*micros*/) override {}
+
+ private:
+  struct File {
+    bool directory = false;
+    std::string bytes;    // as the system has them
+    std::string durable;  // as the device has them
+  };
+  using FilePtr = std::shared_ptr<File>;
+  using Names = std::map<std::string, FilePtr>;
+  // One change of a directory's entries: `path` is this file now, or nothing.
+  struct Entry {
+    std::string path;
+    FilePtr file;
+  };
+  using Change = std::vector<Entry>;  // more than one: a rename
+  class Writer;
+  class Reader;
+
+  // Counts an operation that changes something. False: the disk has stopped.
+  [[nodiscard]] bool operation(char kind, const std::string& path, std::uint64_t size = 0);
+  void mix(char kind, const std::string& path, std::uint64_t size);
+  [[nodiscard]] FilePtr find(const std::string& path) const;
+  leveldb::Status open_for_writing(const std::string& name, bool anew,
+                                   leveldb::WritableFile** file);
+  leveldb::Status append(File& file, const std::string& path, std::string_view data);
+  leveldb::Status sync(File& file, const std::string& path);
+  void change(const std::string& directory, Change change);
+  void lose_power(Prng& prng);
+
+  static constexpr std::uint64_t kForever = std::numeric_limits<std::uint64_t>::max();
+
+  Names names_;                                           // as the system has them
+  Names durable_;                                         // as the device has them
+  std::vector<std::pair<std::string, Change>> unsynced_;  // by directory, in order
+  std::vector<std::pair<void (*)(void*), void*>> background_;
+  std::map<std::string, std::uint64_t> locks_;
+  std::uint64_t operations_left_ = kForever;
+  std::uint64_t capacity_ = kForever;
+  std::uint64_t used_ = 0;  // bytes of all files
+  bool fail_syncs_ = false;
+  bool fail_reads_ = false;
+  std::uint64_t micros_ = 0;
+  std::uint64_t trace_ = 0;
+};
+
+}  // namespace raftkv::sim
