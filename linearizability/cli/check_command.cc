@@ -143,7 +143,9 @@ class Run {
                       subject.model->name(), initial_of(subject));
     }
     const auto& core = report.core.operations;
-    slot.remarks += fmt::format("  {} operations contradict each other:\n", core.size());
+    slot.remarks += core.size() == 1
+                        ? "  this operation cannot have answered so:\n"
+                        : fmt::format("  {} operations contradict each other:\n", core.size());
     for (std::size_t i = 0; i < std::min(core.size(), kCoreLinesMax); ++i) {
       slot.remarks += fmt::format(
           "    line {}: process {} {} ({})\n", subject.reading.lines[core[i]],

@@ -1,7 +1,6 @@
 #include "linearizability/cli/file.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,19 +13,19 @@
 namespace raftkv::linearizability {
 namespace {
 
-std::unexpected<Error> system_error(const std::string& path) {
+std::unexpected<Error> system_error() {
   const int code = errno;
   return failure(code == ENOENT ? ErrorCode::not_found : ErrorCode::unavailable,
-                 fmt::format("{}: {}", path, std::strerror(code)));
+                 std::strerror(code));
 }
 
-Result<std::string> read_all(int descriptor, const std::string& path) {
+Result<std::string> read_all(int descriptor) {
   std::string content;
   std::array<char, 1 << 16> buffer;
   while (true) {
     const ssize_t size = ::read(descriptor, buffer.data(), buffer.size());
     if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return system_error(path);
+    if (size < 0) return system_error();
     if (size == 0) return content;
     content.append(buffer.data(), static_cast<std::size_t>(size));
   }
@@ -37,7 +36,7 @@ Result<std::string> read_all(int descriptor, const std::string& path) {
 Result<InputFile> InputFile::open(const std::string& path) {
   const int descriptor =
       path == "-" ? ::dup(STDIN_FILENO) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) return system_error(path);
+  if (descriptor < 0) return system_error();
   InputFile file;
   struct stat status{};
   if (::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0) {
@@ -50,7 +49,7 @@ Result<InputFile> InputFile::open(const std::string& path) {
       return file;
     }
   }
-  auto content = read_all(descriptor, path);
+  auto content = read_all(descriptor);
   ::close(descriptor);
   if (!content) return failure(content);
   file.content_ = std::move(*content);
@@ -68,18 +67,18 @@ InputFile::~InputFile() {
 
 Status write_file(const std::string& path, std::string_view text) {
   const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (descriptor < 0) return system_error(path);
+  if (descriptor < 0) return system_error();
   while (!text.empty()) {
     const ssize_t size = ::write(descriptor, text.data(), text.size());
     if (size < 0 && errno == EINTR) continue;
     if (size < 0) {
-      const auto error = system_error(path);
+      const auto error = system_error();
       ::close(descriptor);
       return error;
     }
     text.remove_prefix(static_cast<std::size_t>(size));
   }
-  if (::close(descriptor) != 0) return system_error(path);
+  if (::close(descriptor) != 0) return system_error();
   return {};
 }
 

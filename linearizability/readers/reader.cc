@@ -18,6 +18,7 @@ constexpr std::array<std::string_view, 5> kFormatNames{"auto", "json", "jepsen-l
                                                        "edn"};
 
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+constexpr std::string_view kGzip = "\x1f\x8b";
 
 // A log has the mark of its program in its beginning, and does not begin as EDN and JSON do.
 bool is_log(std::string_view text) {
@@ -173,6 +174,9 @@ Result<Reading> read_history(std::string_view text, const ReadOptions& options) 
   Format format = options.format;
   if (format == Format::automatic) {
     const auto recognized = recognize(text);
+    if (text.starts_with(kGzip)) {
+      return failure(ErrorCode::invalid, "compressed: try gunzip -c FILE | lincheck -");
+    }
     if (!recognized) {
       return failure(ErrorCode::invalid,
                      "line 1: this is no form of a history that is known here: JSON lines, a "

@@ -104,7 +104,9 @@ Token scan_number(std::string_view text) {
   Token token{.kind = TokenKind::integer, .text = text};
   const auto [stop, error] =
       std::from_chars(digits.data(), digits.data() + digits.size(), token.integer);
-  if (error != std::errc() || stop != digits.data() + digits.size()) token.kind = TokenKind::number;
+  if (error == std::errc() && stop == digits.data() + digits.size()) return token;
+  token.kind = TokenKind::number;
+  if (text.ends_with('N')) token.text = digits;  // 1N is 1, however large
   return token;
 }
 

@@ -115,7 +115,7 @@ TEST_P(EveryModel, AgreesWithAllOrders) {
 // All orders, judged by the verifier alone: its idea of the model is its own.
 TEST_P(EveryModel, AgreesWithTheVerifier) {
   const Model& model = *find_model(GetParam());
-  holds_for(5'000, [&](const Tape& tape) {
+  holds_for(RAFTKV_RANDOM_HISTORIES / 20, [&](const Tape& tape) {
     const History history = random_history(GetParam(), tape);
     RC_LOG() << print(history);
     const bool fits = some_order_verifies(history, GetParam(), kUnsaid);
@@ -128,7 +128,7 @@ TEST_P(EveryModel, AgreesWithTheVerifier) {
 // something.
 TEST_P(EveryModel, LosesNothingToCores) {
   const Model& model = *find_model(GetParam());
-  holds_for(20'000, [&](const Tape& tape) {
+  holds_for(RAFTKV_RANDOM_HISTORIES / 5, [&](const Tape& tape) {
     const History history = random_history(GetParam(), tape, false);
     RC_LOG() << print(history);
     const Options options{.model = &model};
@@ -156,7 +156,7 @@ TEST_P(EveryModel, SplitsTransactionsSafely) {
   const Model& model = *find_model(GetParam());
   if (!model.transactions_split()) return;
   int split = 0;
-  holds_for(20'000, [&](const Tape& tape) {
+  holds_for(RAFTKV_RANDOM_HISTORIES / 5, [&](const Tape& tape) {
     const History history = random_history(GetParam(), tape);
     RC_LOG() << print(history);
     const Options options{.model = &model};
@@ -170,7 +170,7 @@ TEST_P(EveryModel, SplitsTransactionsSafely) {
       RC_ASSERT(verdict_of(pieces, options) == Verdict::linearizable);
     }
   });
-  EXPECT_GT(split, 1000);
+  EXPECT_GT(split, RAFTKV_RANDOM_HISTORIES / 100);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, EveryModel,

@@ -94,7 +94,9 @@ TEST(Check, ExitsWith64OnWrongUsage) {
 TEST(Check, ExitsWith65OnUnreadableInputAndNamesTheLine) {
   const Folder folder;
   EXPECT_EQ(lincheck({folder.path("nowhere")}).code, 65);
-  EXPECT_THAT(lincheck({folder.path("nowhere")}).err, HasSubstr("No such file"));
+  EXPECT_EQ(lincheck({folder.path("nowhere")}).err,
+            folder.path("nowhere") + ": No such file or directory\n");
+  EXPECT_THAT(lincheck({folder.write("run.jsonl.gz", "\x1f\x8b\x08")}).err, HasSubstr("gunzip"));
   const Outcome outcome =
       lincheck({folder.write("good.jsonl", kGood), folder.write("two.jsonl", kTwoAtOnce)});
   EXPECT_EQ(outcome.code, 65);

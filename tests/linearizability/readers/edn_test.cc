@@ -24,6 +24,7 @@ TEST(Edn, SpellsAValueInOneWayOnly) {
   EXPECT_EQ(spelled("\"a\nb\""), "\"a\\nb\"");
   EXPECT_EQ(spelled("+7"), "7");
   EXPECT_EQ(spelled("7N"), "7");
+  EXPECT_EQ(spelled("123456789012345678901234567890N"), "123456789012345678901234567890");
   EXPECT_EQ(spelled("123456789012345678901234567890"), "123456789012345678901234567890");
   EXPECT_EQ(spelled("1.5"), "1.5");
   EXPECT_EQ(spelled("\\c"), "\\c");
