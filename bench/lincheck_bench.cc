@@ -149,6 +149,18 @@ BENCHMARK_CAPTURE(check_long, hundred_keys_appends,
                   (LargeHistory{.keys = 100, .workload = Workload::appends}), "append-kv")
     ->Arg(kMillion)
     ->Unit(benchmark::kMillisecond);
+// Multi-key sets tie all keys together.
+BENCHMARK_CAPTURE(check_long, ten_keys_store_unknown_ends,
+                  (LargeHistory{.keys = 10, .workload = Workload::store, .unknown_per_mille = 10}),
+                  "kv")
+    ->Arg(20'000)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(check_long, ten_keys_indexed_store_unknown_ends,
+                  (LargeHistory{
+                      .keys = 10, .workload = Workload::indexed_store, .unknown_per_mille = 10}),
+                  "kv")
+    ->Arg(20'000)
+    ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(check_long, one_key_stale_read, LargeHistory{.plant = Plant::stale_read},
                   "register")
     ->Arg(kMillion)
