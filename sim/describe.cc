@@ -92,6 +92,9 @@ struct EventText {
   std::string operator()(const replica::FrameRefused& e) const {
     return "refuses a frame: " + e.reason;
   }
+  std::string operator()(const replica::ChunkSent& /*e*/) const { return {}; }
+  std::string operator()(const replica::ChunkReceived& /*e*/) const { return {}; }
+  std::string operator()(const replica::SnapshotFailed& e) const { return "gives up: " + e.reason; }
 };
 
 }  // namespace

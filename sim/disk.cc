@@ -8,24 +8,57 @@ namespace raftkv::sim {
 namespace {
 
 using raft::Index;
+using raft::Term;
 
 std::unexpected<Error> stopped() {
   return failure(ErrorCode::fatal, "the simulated disk has stopped");
 }
 
-void execute(std::vector<raft::Entry>& log, std::optional<Index> truncate_from, raft::Entry entry) {
-  if (truncate_from) {
-    CHECK(truncate_from->value >= 1);
-    log.resize(std::min(log.size(), static_cast<std::size_t>(truncate_from->value - 1)));
-    return;
-  }
-  const std::size_t at = entry.index().value - 1;
-  CHECK(at <= log.size(), "an entry does not follow the log's end");
-  if (at == log.size()) log.emplace_back();
-  log[at] = std::move(entry);  // without a truncation before it, what lies behind it stays
+// Without a truncation before it, what lies behind it stays.
+void put_entry(replica::LogImage& log, raft::Entry entry) {
+  CHECK(entry.index() >= log.first());
+  CHECK(entry.index() <= log.last().next(), "an entry does not follow the log's end");
+  const std::size_t at = entry.index() - log.first();
+  if (at == log.entries.size()) log.entries.emplace_back();
+  log.entries[at] = std::move(entry);
+}
+
+void truncate(replica::LogImage& log, Index from) {
+  log.truncate_from(std::min(from, log.last().next()));
 }
 
 }  // namespace
+
+// What a snapshot is received into.
+class Disk::Incoming final : public kv::OrderedStore {
+ public:
+  explicit Incoming(const Disk& disk) : disk_(disk) {}
+
+  [[nodiscard]] Result<std::optional<std::string>> get(std::string_view key) override {
+    const auto found = state.contents.find(key);
+    if (found == state.contents.end()) return std::optional<std::string>();
+    return std::optional(found->second);
+  }
+  [[nodiscard]] Status write(const kv::Batch& batch) override {
+    if (disk_.frozen()) return stopped();
+    state.write(batch);
+    return {};
+  }
+  [[nodiscard]] Status sync() override {
+    if (disk_.frozen()) return stopped();
+    state.unsynced.clear();
+    return {};
+  }
+  [[nodiscard]] std::unique_ptr<kv::View> view() override { return kv::view_of(state.contents); }
+
+  State state;
+
+ private:
+  const Disk& disk_;
+};
+
+Disk::Disk(DiskWitness& witness) : witness_(witness) {}
+Disk::~Disk() = default;
 
 // --- the log ---
 
@@ -48,10 +81,33 @@ bool Disk::put_through(Index through) {
   return true;
 }
 
+bool Disk::put_snapshot(const raft::SnapshotMeta& snapshot) {
+  CHECK(incoming_ != nullptr, "a snapshot is installed that was not received");
+  if (!operation()) return false;
+  const Place end{snapshot.last_included_index, snapshot.last_included_term};
+  incoming_counts_ = true;
+  cut_owed_ = end;
+  through_ = end.index;
+  witness_.durable_installed(end.index, end.term);
+  return true;
+}
+
+bool Disk::cut_is_done() {
+  if (!operation()) return false;
+  cut_owed_.reset();
+  return true;
+}
+
 bool Disk::put(Operation change) {
   if (!operation()) return false;
-  execute(written_, change.truncate_from, change.entry);
-  unsynced_.push_back(std::move(change));
+  unsynced_.push_back(change);
+  if (change.truncate_from) {
+    truncate(written_, *change.truncate_from);
+  } else if (change.begin_behind) {
+    written_.begin_behind(change.begin_behind->index, change.begin_behind->term);
+  } else {
+    put_entry(written_, *std::move(change.entry));
+  }
   return true;
 }
 
@@ -67,39 +123,60 @@ void Disk::make_durable(std::size_t operations) {
     const Operation& change = unsynced_[i];
     if (change.truncate_from) {
       witness_.durable_truncated(*change.truncate_from);
+      truncate(durable_, *change.truncate_from);
+    } else if (change.begin_behind) {
+      durable_.begin_behind(change.begin_behind->index, change.begin_behind->term);
+      witness_.durable_cut(durable_.first());
     } else {
-      witness_.durable_appended(change.entry);
+      witness_.durable_appended(*change.entry);
+      put_entry(durable_, *change.entry);
     }
-    execute(durable_, change.truncate_from, change.entry);
   }
   unsynced_.erase(unsynced_.begin(), unsynced_.begin() + static_cast<std::ptrdiff_t>(operations));
 }
 
 Status Disk::append(std::span<const raft::LogWrite> writes) {
   for (const raft::LogWrite& write : writes) {
+    if (write.snapshot && !sync_log()) return stopped();
     if (write.hard_state && !put_hard_state(*write.hard_state)) return stopped();
+    if (write.snapshot) {
+      if (!put_snapshot(*write.snapshot)) return stopped();
+      if (!put({.truncate_from = {}, .entry = {}, .begin_behind = cut_owed_})) return stopped();
+    }
     if (write.truncate_from) {
       // `through` promises a log of this length: it is taken back before the log gets shorter.
       const Index kept = write.truncate_from->prev();
       if (through_ > kept && !put_through(kept)) return stopped();
-      if (!put({write.truncate_from, {}})) return stopped();
+      if (!put({.truncate_from = write.truncate_from, .entry = {}, .begin_behind = {}}))
+        return stopped();
     }
     for (const raft::Entry& entry : write.entries) {
-      if (!put({std::nullopt, entry})) return stopped();
+      if (!put({.truncate_from = {}, .entry = entry, .begin_behind = {}})) return stopped();
     }
   }
   if (!sync_log()) return stopped();
+  if (cut_owed_ && !cut_is_done()) return stopped();
+  return {};
+}
+
+Status Disk::cut_before(Index first, Term prev_term) {
+  CHECK(unsynced_.empty());
+  if (first <= written_.first()) return frozen() ? Status(stopped()) : Status();
+  CHECK(written_.term(first.prev()) == prev_term);
+  const Operation cut{
+      .truncate_from = {}, .entry = {}, .begin_behind = Place{first.prev(), prev_term}};
+  if (!put(cut) || !sync_log()) return stopped();
   return {};
 }
 
 Result<std::vector<raft::Entry>> Disk::read(Index from, Index to, std::size_t bytes_max) {
-  if (!from || to.value > written_.size() || from > to) {
+  if (from < written_.first() || to > written_.last() || from > to) {
     return failure(ErrorCode::not_found, "the log has no such entries");
   }
   std::vector<raft::Entry> entries;
   std::size_t bytes = 0;
   for (Index i = from; i <= to; ++i) {
-    const raft::Entry& entry = written_[i.value - 1];
+    const raft::Entry& entry = written_.at(i);
     bytes += entry.size();
     if (!entries.empty() && bytes > bytes_max) break;
     entries.push_back(entry);
@@ -108,62 +185,98 @@ Result<std::vector<raft::Entry>> Disk::read(Index from, Index to, std::size_t by
 }
 
 Status Disk::checkpoint() {
-  if (!put_through(Index(durable_.size()))) return stopped();
+  if (!put_through(durable_.last())) return stopped();
+  return {};
+}
+
+Status Disk::promise_repaired() {
+  if (!operation()) return stopped();
   return {};
 }
 
 // --- the state ---
 
+void Disk::State::write(const kv::Batch& batch) {
+  Undo undo;
+  undo.previous.reserve(batch.operations().size());
+  std::string key;
+  for (const kv::Batch::Operation& change : batch.operations()) {
+    kv::stored_key(change.space, change.key, key);
+    auto found = contents.find(key);
+    if (found == contents.end()) {
+      undo.previous.emplace_back(key, std::nullopt);
+      if (change.bytes) found = contents.emplace(key, std::string()).first;
+    } else {
+      undo.previous.emplace_back(key, std::move(found->second));
+      if (!change.bytes) contents.erase(found);
+    }
+    if (change.bytes) kv::stored_value(*change.bytes, change.index, found->second);
+  }
+  unsynced.push_back(std::move(undo));
+}
+
+void Disk::State::undo_last() {
+  // Backwards: a key may stand in one batch twice.
+  auto& previous = unsynced.back().previous;
+  for (auto it = previous.rbegin(); it != previous.rend(); ++it) {
+    if (it->second) {
+      contents.insert_or_assign(it->first, *std::move(it->second));
+    } else {
+      contents.erase(it->first);
+    }
+  }
+  unsynced.pop_back();
+}
+
+void Disk::State::lose_power(Prng& prng) {
+  const std::size_t kept = prng.below(unsynced.size() + 1);
+  while (unsynced.size() > kept) undo_last();
+  unsynced.clear();  // what has survived a power failure is on the disk
+}
+
 Result<std::optional<std::string>> Disk::get(std::string_view key) {
-  const auto found = contents_.find(key);
-  if (found == contents_.end()) return std::optional<std::string>();
+  const auto found = state_.contents.find(key);
+  if (found == state_.contents.end()) return std::optional<std::string>();
   return std::optional(found->second);
 }
 
 Status Disk::write(const kv::Batch& batch) {
   if (frozen()) return stopped();
-  Undo undo;
-  undo.previous.reserve(batch.operations().size());
-  for (const kv::Batch::Operation& change : batch.operations()) {
-    kv::stored_key(change.space, change.key, key_);
-    auto found = contents_.find(key_);
-    if (found == contents_.end()) {
-      undo.previous.emplace_back(key_, std::nullopt);
-      if (change.bytes) found = contents_.emplace(key_, std::string()).first;
-    } else {
-      undo.previous.emplace_back(key_, std::move(found->second));
-      if (!change.bytes) contents_.erase(found);
-    }
-    if (change.bytes) kv::stored_value(*change.bytes, change.index, found->second);
-  }
-  unsynced_batches_.push_back(std::move(undo));
+  state_.write(batch);
   return {};
 }
 
 Status Disk::sync() {
   if (frozen()) return stopped();
-  unsynced_batches_.clear();
+  state_.unsynced.clear();
   return {};
 }
 
-Status Disk::scan(std::string_view begin, std::string_view end,
-                  const std::function<bool(std::string_view, std::string_view)>& visit) {
-  for (auto it = contents_.lower_bound(begin); it != contents_.end(); ++it) {
-    if (!end.empty() && it->first >= end) break;
-    if (!visit(it->first, it->second)) break;
-  }
+std::unique_ptr<kv::View> Disk::view() {
+  return kv::view_of(state_.contents);
+}
+
+Result<kv::OrderedStore*> Disk::begin_incoming() {
+  if (frozen()) return stopped();
+  CHECK(!incoming_counts_, "a snapshot is discarded that has been installed");
+  incoming_ = std::make_unique<Incoming>(*this);
+  return incoming_.get();
+}
+
+Status Disk::discard_incoming() {
+  if (frozen()) return stopped();
+  CHECK(!incoming_counts_, "a snapshot is discarded that has been installed");
+  incoming_.reset();
   return {};
 }
 
-void Disk::undo(Undo& batch) {
-  // Backwards: a key may stand in one batch twice.
-  for (auto it = batch.previous.rbegin(); it != batch.previous.rend(); ++it) {
-    if (it->second) {
-      contents_.insert_or_assign(it->first, *std::move(it->second));
-    } else {
-      contents_.erase(it->first);
-    }
-  }
+Status Disk::adopt_incoming() {
+  if (frozen()) return stopped();
+  CHECK(incoming_counts_, "a snapshot becomes the state before its log write");
+  state_ = std::move(incoming_->state);
+  incoming_.reset();
+  incoming_counts_ = false;
+  return {};
 }
 
 // --- crashes ---
@@ -172,34 +285,45 @@ void Disk::crash(Crash kind, Prng& prng) {
   operations_left_ = kForever;
   if (kind == Crash::process) {
     make_durable(unsynced_.size());
-    return;
+  } else {
+    make_durable(prng.below(unsynced_.size() + 1));
+    unsynced_.clear();
+    written_ = durable_;
+    state_.lose_power(prng);
+    if (incoming_ != nullptr) incoming_->state.lose_power(prng);
   }
-  make_durable(prng.below(unsynced_.size() + 1));
-  unsynced_.clear();
-  written_ = durable_;
-  const std::size_t kept = prng.below(unsynced_batches_.size() + 1);
-  while (unsynced_batches_.size() > kept) {
-    undo(unsynced_batches_.back());
-    unsynced_batches_.pop_back();
+  recover();
+}
+
+// What a start does before the node says anything.
+void Disk::recover() {
+  if (incoming_counts_) state_ = std::move(incoming_->state);
+  incoming_.reset();
+  incoming_counts_ = false;
+  state_.unsynced.clear();  // opening it makes it durable
+  if (!cut_owed_) return;
+  for (replica::LogImage* log : {&written_, &durable_}) {
+    log->begin_behind(cut_owed_->index, cut_owed_->term);
   }
-  unsynced_batches_.clear();  // what has survived a power failure is on the disk
+  cut_owed_.reset();
 }
 
 void Disk::wipe() {
   operations_left_ = kForever;
   hard_state_ = {};
   through_ = {};
-  written_.clear();
-  durable_.clear();
+  cut_owed_.reset();
+  incoming_counts_ = false;
+  written_ = {};
+  durable_ = {};
   unsynced_.clear();
-  contents_.clear();
-  unsynced_batches_.clear();
+  state_ = {};
+  incoming_.reset();
 }
 
 replica::LogImage Disk::image() const {
-  replica::LogImage image;
+  replica::LogImage image = written_;
   image.hard_state = hard_state_;
-  image.entries = written_;
   image.through = through_;
   return image;
 }

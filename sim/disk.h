@@ -6,11 +6,15 @@
 // Records carry checksums and are written behind each other, so of operations that were not synced
 // a crash leaves the first few: a torn one, and all behind it, are cut by recovery. The state is a
 // row of batches, each of them whole or not there.
+//
+// A snapshot in a log write is the promise file's (durable when written): from then on the incoming
+// state is the one that a crash leaves, and recovery makes the log begin behind the snapshot; then
+// come the operation that cuts the log, the entries, the sync, and a promise that no cut is owed.
 #pragma once
 
 #include <cstdint>
 #include <limits>
-#include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -31,6 +35,11 @@ struct DiskWitness {
   virtual void durable_hard_state(const raft::HardState& hard_state) = 0;
   virtual void durable_truncated(raft::Index from) = 0;
   virtual void durable_appended(const raft::Entry& entry) = 0;
+  // The log begins with `first`.
+  virtual void durable_cut(raft::Index first) = 0;
+  // The state is the snapshot that ends with this entry. The log begins behind it; what it had
+  // behind it stays if it had the entry, else all of it is gone.
+  virtual void durable_installed(raft::Index index, raft::Term term) = 0;
 };
 
 enum class Crash : std::uint8_t {
@@ -38,24 +47,30 @@ enum class Crash : std::uint8_t {
   power,    // of what was not synced a part survives
 };
 
-class Disk final : public replica::LogStore, public kv::OrderedStore {
+class Disk final : public replica::LogStore, public kv::ReplaceableStore {
  public:
   // `witness` must outlive it.
-  explicit Disk(DiskWitness& witness) : witness_(witness) {}
+  explicit Disk(DiskWitness& witness);
+  ~Disk() override;
 
   // --- replica::LogStore ---
   [[nodiscard]] Status append(std::span<const raft::LogWrite> writes) override;
   [[nodiscard]] Result<std::vector<raft::Entry>> read(raft::Index from, raft::Index to,
                                                       std::size_t bytes_max) override;
   [[nodiscard]] Status checkpoint() override;
+  [[nodiscard]] Status promise_repaired() override;
+  [[nodiscard]] Status cut_before(raft::Index first, raft::Term prev_term) override;
+  [[nodiscard]] Status prepare_cut() override { return {}; }
+  [[nodiscard]] Status free_cut() override { return {}; }
 
-  // --- kv::OrderedStore ---
+  // --- kv::ReplaceableStore ---
   [[nodiscard]] Result<std::optional<std::string>> get(std::string_view key) override;
   [[nodiscard]] Status write(const kv::Batch& batch) override;
   [[nodiscard]] Status sync() override;
-  [[nodiscard]] Status scan(
-      std::string_view begin, std::string_view end,
-      const std::function<bool(std::string_view, std::string_view)>& visit) override;
+  [[nodiscard]] std::unique_ptr<kv::View> view() override;
+  [[nodiscard]] Result<kv::OrderedStore*> begin_incoming() override;
+  [[nodiscard]] Status discard_incoming() override;
+  [[nodiscard]] Status adopt_incoming() override;
 
   // --- crashes ---
   // After this many more operations of the log the disk stops: each later one fails and changes
@@ -73,42 +88,62 @@ class Disk final : public replica::LogStore, public kv::OrderedStore {
   // --- what is on it ---
   // The log as recovery finds it. After a crash that is its durable part.
   [[nodiscard]] replica::LogImage image() const;
-  [[nodiscard]] const std::map<std::string, std::string, std::less<>>& contents() const {
-    return contents_;
-  }
+  [[nodiscard]] const kv::MemoryStore::Contents& contents() const { return state_.contents; }
 
  private:
+  struct Place {
+    raft::Index index;
+    raft::Term term;
+  };
+  // One of the three.
   struct Operation {
     std::optional<raft::Index> truncate_from;
-    raft::Entry entry;
+    std::optional<raft::Entry> entry;
+    std::optional<Place> begin_behind;
   };
-  // One batch of the state that is not synced, as what it replaced.
-  struct Undo {
-    std::vector<std::pair<std::string, std::optional<std::string>>> previous;
+  // A state, and how to take its last batches back.
+  struct State {
+    // One batch that is not synced, as what it replaced.
+    struct Undo {
+      std::vector<std::pair<std::string, std::optional<std::string>>> previous;
+    };
+    void write(const kv::Batch& batch);
+    void undo_last();
+    // Of the batches that are not synced the first few survive, by lot.
+    void lose_power(Prng& prng);
+
+    kv::MemoryStore::Contents contents;
+    std::vector<Undo> unsynced;
   };
+  class Incoming;
   static constexpr std::uint64_t kForever = std::numeric_limits<std::uint64_t>::max();
 
   // False: the disk is frozen.
   [[nodiscard]] bool operation();
   [[nodiscard]] bool put_hard_state(const raft::HardState& hard_state);
   [[nodiscard]] bool put_through(raft::Index through);
+  [[nodiscard]] bool put_snapshot(const raft::SnapshotMeta& snapshot);
+  [[nodiscard]] bool cut_is_done();
   [[nodiscard]] bool put(Operation operation);
   [[nodiscard]] bool sync_log();
   void make_durable(std::size_t operations);
-  void undo(Undo& batch);
+  void recover();
 
   DiskWitness& witness_;
   std::uint64_t operations_left_ = kForever;
 
-  raft::HardState hard_state_;  // durable when written
+  // The promise file: durable when written.
+  raft::HardState hard_state_;
   raft::Index through_;
-  std::vector<raft::Entry> written_;  // the log as the process sees it; entry i + 1 at i
-  std::vector<raft::Entry> durable_;
+  std::optional<Place> cut_owed_;
+  bool incoming_counts_ = false;  // it names the incoming state
+
+  replica::LogImage written_;  // the log as the process sees it
+  replica::LogImage durable_;
   std::vector<Operation> unsynced_;
 
-  std::map<std::string, std::string, std::less<>> contents_;
-  std::vector<Undo> unsynced_batches_;
-  std::string key_;  // scratch
+  State state_;
+  std::unique_ptr<Incoming> incoming_;
 };
 
 }  // namespace raftkv::sim

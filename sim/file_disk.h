@@ -51,6 +51,7 @@ class FileDisk final : public storage::Disk {
   // waits when one is full and the last one is not yet a table.
   [[nodiscard]] std::size_t background_work() const { return background_.size(); }
   void run_background_work() override;
+  [[nodiscard]] bool has_background_thread() const override { return false; }
 
   // --- at rest ---
   [[nodiscard]] std::vector<std::string> files() const;

@@ -634,4 +634,26 @@ void Invariants::durable_appended(std::size_t node, const raft::Entry& entry) {
   log.append(entry);
 }
 
+// --- I10: snapshots on disks. The mirror of a log goes on to hold what a snapshot stands for. ---
+
+void Invariants::durable_cut(std::size_t node, Index first) {
+  const Index before = first.prev();
+  if (before > ghost_.committed_last() ||
+      !ghost_.nodes[node].durable.holds(before, ghost_.committed_prefix(before))) {
+    fail("I10", node, "its disk drops entries that are not committed: its log begins with {}",
+         first.value);
+  }
+}
+
+void Invariants::durable_installed(std::size_t node, Index index, Term term) {
+  if (index > ghost_.committed_last() || ghost_.committed_at(index).entry.term() != term) {
+    return fail("I10", node, "a snapshot on its disk ends with entry {} of term {}, not committed",
+                index.value, term.value);
+  }
+  LogMirror& log = ghost_.nodes[node].durable;
+  if (log.holds(index, ghost_.committed_prefix(index))) return;
+  log.clear();
+  for (Index i = Index(1); i <= index; ++i) log.append(ghost_.committed_at(i).entry);
+}
+
 }  // namespace raftkv::sim

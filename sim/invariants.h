@@ -87,6 +87,8 @@ class Invariants {
   void durable_hard_state(std::size_t node, const raft::HardState& hard_state);
   void durable_truncated(std::size_t node, Index from);
   void durable_appended(std::size_t node, const raft::Entry& entry);
+  void durable_cut(std::size_t node, Index first);
+  void durable_installed(std::size_t node, Index index, Term term);
 
  private:
   void follow_log(std::size_t node, const raft::Raft& raft);

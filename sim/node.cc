@@ -166,7 +166,8 @@ Process::Process(Kernel& kernel, Node& node, std::uint32_t epoch)
       epoch_(epoch),
       disconnected_(kernel.ghost.nodes.size()),
       workers_{SimWorker(kernel, node, WorkerKind::log), SimWorker(kernel, node, WorkerKind::apply),
-               SimWorker(kernel, node, WorkerKind::read)},
+               SimWorker(kernel, node, WorkerKind::read),
+               SimWorker(kernel, node, WorkerKind::upkeep)},
       state_store_(std::make_unique<replica::StateStore>(node.disk())),
       router_(http::RouterOptions{}, *this) {
   const Options& options = kernel.options;
@@ -178,8 +179,8 @@ Process::Process(Kernel& kernel, Node& node, std::uint32_t epoch)
   const auto meta = state_store_->load();
   CHECK(meta.has_value(), "a simulated disk gives back what was written");
   applied_seen_ = meta->applied;
-  const replica::HostPorts ports{*this, *this, workers_[0], workers_[1],  workers_[2],
-                                 *this, *this, node.disk(), *state_store_};
+  const replica::HostPorts ports{*this,       *this, workers_[0], workers_[1], workers_[2],
+                                 workers_[3], *this, *this,       node.disk(), *state_store_};
   host_ = std::make_unique<replica::Host>(
       host_options(options, node), node.identity(), replica::recover(node.disk().image(), *meta),
       *meta, ports, kernel.stream(Stream::hosts, node.number() * 65536 + epoch));

@@ -23,8 +23,8 @@ namespace raftkv::sim {
 
 class Node;
 
-enum class WorkerKind : std::uint8_t { log, apply, read };
-inline constexpr std::size_t kWorkers = 3;
+enum class WorkerKind : std::uint8_t { log, apply, read, upkeep };
+inline constexpr std::size_t kWorkers = 4;
 
 // Runs jobs one at a time at virtual times. A job's operations happen at one instant (job_run), its
 // completion is posted at a later one (job_done): a crash strikes before, between any two
@@ -188,6 +188,10 @@ class Node final : public DiskWitness {
   }
   void durable_appended(const raft::Entry& entry) override {
     kernel_.invariants.durable_appended(number_, entry);
+  }
+  void durable_cut(raft::Index first) override { kernel_.invariants.durable_cut(number_, first); }
+  void durable_installed(raft::Index index, raft::Term term) override {
+    kernel_.invariants.durable_installed(number_, index, term);
   }
 
  private:

@@ -121,6 +121,13 @@ void add_serve(CLI::App& app, Parsed& parsed) {
   serve.add_option("--value-size-max", options.value_size_max, "largest value, in bytes")
       ->check(CLI::Range(std::size_t{1}, std::size_t{32} << 20))
       ->capture_default_str();
+  serve
+      .add_option("--log-kept-bytes", options.log_kept_bytes,
+                  "how much of its log's end a node keeps, for members that were away; one that "
+                  "was away\nfor longer gets a snapshot of the whole state")
+      ->check(CLI::Range(std::size_t{64} << 10, std::size_t{1} << 40))
+      ->capture_default_str()
+      ->envname("RAFTKV_LOG_KEPT_BYTES");
   add_duration(serve, "--election-timeout", options.election_timeout,
                "a follower that hears nothing waits this to twice this long",
                "RAFTKV_ELECTION_TIMEOUT");

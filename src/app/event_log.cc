@@ -29,7 +29,8 @@ raft::VoterSet learners(const raft::Configuration& configuration) {
 
 }  // namespace
 
-EventLog::EventLog(Metrics& metrics, Hooks hooks) : metrics_(metrics), hooks_(std::move(hooks)) {}
+EventLog::EventLog(Metrics& metrics, std::function<void(const Error& why)> node_stopped)
+    : metrics_(metrics), node_stopped_(std::move(node_stopped)) {}
 
 std::string EventLog::name_of(raft::MemberId id) const {
   if (!id) return "-";
@@ -64,24 +65,29 @@ struct EventLog::Writer {
   void operator()(const raft::TransferEnded& e) const {
     spdlog::info("event=transfer_ended target={} done={}", log.name_of(e.target), e.done);
   }
-  void operator()(const raft::PromiseRepaired&) const {
-    spdlog::info("event=promise_repaired");
-    log.hooks_.promise_repaired();
-  }
+  void operator()(const raft::PromiseRepaired&) const { spdlog::info("event=promise_repaired"); }
   void operator()(const raft::SnapshotInstalled& e) const {
+    log.metrics_.snapshot_installed();
     spdlog::info("event=snapshot_installed index={} term={}", e.index.value, e.term.value);
   }
   void operator()(const raft::SnapshotSent& e) const {
+    log.metrics_.snapshot_sent();
     spdlog::info("event=snapshot_sent peer={} index={}", log.name_of(e.peer), e.index.value);
   }
   void operator()(const raft::LogCutTo& e) const {
     spdlog::info("event=log_cut first={}", e.first.value);
   }
+  void operator()(const replica::ChunkSent& e) const { log.metrics_.chunk_sent(e.bytes); }
+  void operator()(const replica::ChunkReceived& e) const { log.metrics_.chunk_received(e.bytes); }
+  void operator()(const replica::SnapshotFailed& e) const {
+    log.metrics_.snapshot_failed();
+    spdlog::warn("event=snapshot_failed reason={}", quoted(e.reason));
+  }
   void operator()(const replica::Applied&) const {}
   void operator()(const replica::FrameRefused&) const {
     log.metrics_.frame_refused();
   }  // src/net logs it
-  void operator()(const replica::Stopped& e) const { log.hooks_.node_stopped(e.error); }
+  void operator()(const replica::Stopped& e) const { log.node_stopped_(e.error); }
 };
 
 void EventLog::observe(const replica::Event& event) {

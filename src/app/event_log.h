@@ -12,13 +12,8 @@ namespace raftkv::app {
 
 class EventLog final : public replica::Observer {
  public:
-  struct Hooks {
-    std::function<void()> promise_repaired;              // say so durably
-    std::function<void(const Error& why)> node_stopped;  // the disk has failed
-  };
-
-  // `metrics` must outlive it.
-  EventLog(Metrics& metrics, Hooks hooks);
+  // `metrics` must outlive it. `node_stopped`: the disk has failed.
+  EventLog(Metrics& metrics, std::function<void(const Error& why)> node_stopped);
 
   // The configuration at the start; later ones are events.
   void know(raft::Configuration configuration) { configuration_ = std::move(configuration); }
@@ -32,7 +27,7 @@ class EventLog final : public replica::Observer {
 
   raft::Configuration configuration_;
   Metrics& metrics_;
-  Hooks hooks_;
+  std::function<void(const Error& why)> node_stopped_;
 };
 
 }  // namespace raftkv::app

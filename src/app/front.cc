@@ -70,6 +70,7 @@ std::string Front::metrics() {
                          .term = status.term.value,
                          .commit_index = status.commit_index.value,
                          .applied_index = status.applied_index.value,
+                         .first_index = status.first_index.value,
                          .last_index = status.last_index.value,
                          .stable_index = raft.stable_index().value,
                          .open_requests = host_->open_requests(),

@@ -102,6 +102,7 @@ json::object start_of(const storage::NodeInspection& node) {
                       {"members", std::move(members)},
                       {"promiseLost", node.recovered.promise_lost}};
   if (!node.loss.empty()) out["loss"] = node.loss;
+  if (!node.state_damage.empty()) out["stateDamage"] = node.state_damage;
   return out;
 }
 

@@ -57,6 +57,11 @@ struct Metrics::Families {
   prometheus::Counter* log_write_bytes = nullptr;
   prometheus::Counter* leader_changes = nullptr;
   prometheus::Counter* frames_refused = nullptr;
+  prometheus::Counter* snapshots_sent = nullptr;
+  prometheus::Counter* snapshots_installed = nullptr;
+  prometheus::Counter* snapshots_failed = nullptr;
+  prometheus::Counter* snapshot_bytes_sent = nullptr;
+  prometheus::Counter* snapshot_bytes_received = nullptr;
   prometheus::Family<prometheus::Gauge>* peer_lag = nullptr;
   std::vector<prometheus::Gauge*> peer_lags;  // of the last text()
 
@@ -111,6 +116,16 @@ Metrics::Metrics() : families_(std::make_unique<Families>()) {
       &f.counter("raftkv_leader_changes_total", "Leaders that this node has seen come or go.");
   f.frames_refused =
       &f.counter("raftkv_peer_frames_refused_total", "Frames that closed their connection.");
+  f.snapshots_sent =
+      &f.counter("raftkv_snapshots_sent_total", "Snapshots that a member has installed from here.");
+  f.snapshots_installed =
+      &f.counter("raftkv_snapshots_installed_total", "Snapshots that became this node's state.");
+  f.snapshots_failed =
+      &f.counter("raftkv_snapshots_failed_total", "Snapshots given up on the way.");
+  f.snapshot_bytes_sent = &f.counter("raftkv_snapshot_bytes_total", "Bytes of snapshots' chunks.",
+                                     {{"direction", "sent"}});
+  f.snapshot_bytes_received = &f.counter(
+      "raftkv_snapshot_bytes_total", "Bytes of snapshots' chunks.", {{"direction", "received"}});
   f.peer_lag = &prometheus::BuildGauge()
                     .Name("raftkv_peer_lag_entries")
                     .Help("Entries that a member is behind; the leader knows it.")
@@ -132,6 +147,22 @@ void Metrics::frame_refused() {
   families_->frames_refused->Increment();
 }
 
+void Metrics::snapshot_sent() {
+  families_->snapshots_sent->Increment();
+}
+void Metrics::snapshot_installed() {
+  families_->snapshots_installed->Increment();
+}
+void Metrics::snapshot_failed() {
+  families_->snapshots_failed->Increment();
+}
+void Metrics::chunk_sent(std::size_t bytes) {
+  families_->snapshot_bytes_sent->Increment(static_cast<double>(bytes));
+}
+void Metrics::chunk_received(std::size_t bytes) {
+  families_->snapshot_bytes_received->Increment(static_cast<double>(bytes));
+}
+
 void Metrics::log_written(std::size_t entries, std::size_t bytes, Duration took) {
   families_->log_write_seconds->Observe(in_seconds(took));
   families_->log_write_entries->Observe(static_cast<double>(entries));
@@ -149,6 +180,7 @@ void Metrics::Families::take(const MetricsSnapshot& now) {
   number("raftkv_term", "The current term.", now.term);
   number("raftkv_commit_index", "The last log index known to be committed.", now.commit_index);
   number("raftkv_applied_index", "The last log index applied.", now.applied_index);
+  number("raftkv_first_index", "The first index of the log.", now.first_index);
   number("raftkv_last_index", "The last index of the log.", now.last_index);
   number("raftkv_stable_index", "The last log index durable here.", now.stable_index);
   number("raftkv_open_requests", "Requests that wait for their answer.", now.open_requests);

@@ -23,6 +23,7 @@ struct MetricsSnapshot {
   std::uint64_t term = 0;
   std::uint64_t commit_index = 0;
   std::uint64_t applied_index = 0;
+  std::uint64_t first_index = 0;
   std::uint64_t last_index = 0;
   std::uint64_t stable_index = 0;
   std::size_t open_requests = 0;
@@ -56,6 +57,11 @@ class Metrics {
   void request_done(RequestKind kind, RequestOutcome outcome, Duration took);
   void leader_changed();
   void frame_refused();
+  void snapshot_sent();
+  void snapshot_installed();
+  void snapshot_failed();
+  void chunk_sent(std::size_t bytes);
+  void chunk_received(std::size_t bytes);
   // May be called from another thread.
   void log_written(std::size_t entries, std::size_t bytes, Duration took);
 

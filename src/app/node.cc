@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <csignal>
 #include <cstdlib>
@@ -28,6 +29,8 @@ replica::HostOptions host_options(const ServeOptions& options, const storage::Op
   replica::HostOptions host;
   host.raft.election_timeout = options.election_timeout;
   host.raft.heartbeat_interval = options.heartbeat_interval;
+  host.raft.log_kept_bytes = options.log_kept_bytes;
+  host.raft.log_cut_step_bytes = std::min(host.raft.log_cut_step_bytes, options.log_kept_bytes);
   host.name = opened.names.name;
   host.http_address = options.advertise_http;
   host.raft_address = options.advertise_raft;
@@ -47,25 +50,19 @@ Node::Node(boost::asio::io_context& loop, const ServeOptions& options, storage::
       network_(std::move(network)),
       front_(clock_, metrics_, *network_),
       server_(loop, server_options(options), front_),
-      event_log_(metrics_, {.promise_repaired =
-                                [this] {
-                                  log_worker_.run(
-                                      [this] { return opened_.log_store->promise_repaired(); },
-                                      [this](Status status) {
-                                        if (!status) disk_failed(status.error());
-                                      });
-                                },
-                            .node_stopped = [this](const Error& why) { disk_failed(why); }}),
+      event_log_(metrics_, [this](const Error& why) { disk_failed(why); }),
       log_store_(*opened.log_store, metrics_),
       signals_(loop, SIGTERM, SIGINT),
       log_worker_(loop, "log"),
       apply_worker_(loop, "apply"),
-      read_worker_(loop, "read") {
+      read_worker_(loop, "read"),
+      upkeep_worker_(loop, "upkeep") {
   const replica::HostPorts ports = {.clock = clock_,
                                     .network = *network_,
                                     .log_worker = log_worker_,
                                     .apply_worker = apply_worker_,
                                     .read_worker = read_worker_,
+                                    .upkeep_worker = upkeep_worker_,
                                     .responder = front_,
                                     .observer = event_log_,
                                     .log_store = log_store_,
@@ -92,6 +89,11 @@ Status Node::start() {
   spdlog::info("event=started id={} member={} cluster={} incarnation={} http={} raft={} version={}",
                opened_.names.name, identity.member.value, to_hex(identity.cluster.value),
                identity.incarnation.value, options_.http, options_.raft, kVersion);
+  if (!opened_.state_damage.empty()) {
+    spdlog::warn("event=state_replaced reason={} action=\"{}\"", quoted(opened_.state_damage),
+                 host_->raft().state_lost() ? "another member has to send a snapshot"
+                                            : "the log rebuilds it");
+  }
   return {};
 }
 
@@ -105,6 +107,7 @@ int Node::run() {
   log_worker_.stop();
   apply_worker_.stop();
   read_worker_.stop();
+  upkeep_worker_.stop();
   spdlog::info("event=stopped id={}", opened_.names.name);
   return kDone;
 }

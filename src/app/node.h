@@ -58,6 +58,7 @@ class Node {
   ThreadWorker log_worker_;
   ThreadWorker apply_worker_;
   ThreadWorker read_worker_;
+  ThreadWorker upkeep_worker_;
 };
 
 }  // namespace raftkv::app

@@ -39,6 +39,7 @@ struct ServeOptions {
   Duration join_timeout = 30s;
   Duration stop_timeout = 5s;
   std::size_t value_size_max = kv::kValueSizeMaxDefault;
+  std::size_t log_kept_bytes = raft::Options{}.log_kept_bytes;
 };
 
 // `raftkv inspect` and `raftkv check`: a directory that no process uses.

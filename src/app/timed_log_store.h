@@ -30,6 +30,12 @@ class TimedLogStore final : public replica::LogStore {
     return store_.read(from, to, bytes_max);
   }
   [[nodiscard]] Status checkpoint() override { return store_.checkpoint(); }
+  [[nodiscard]] Status promise_repaired() override { return store_.promise_repaired(); }
+  [[nodiscard]] Status cut_before(raft::Index first, raft::Term prev_term) override {
+    return store_.cut_before(first, prev_term);
+  }
+  [[nodiscard]] Status prepare_cut() override { return store_.prepare_cut(); }
+  [[nodiscard]] Status free_cut() override { return store_.free_cut(); }
 
  private:
   replica::LogStore& store_;

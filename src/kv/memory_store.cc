@@ -1,27 +1,29 @@
-#include "src/base/bytes.h"
+#include <utility>
+
+#include "src/base/check.h"
 #include "src/kv/store.h"
 
 namespace raftkv::kv {
+namespace {
 
-void stored_key(char space, std::string_view key, std::string& out) {
-  out.clear();
-  out.push_back(space);
-  out.append(key);
-}
+class MemoryView final : public View {
+ public:
+  explicit MemoryView(MemoryStore::Contents contents)
+      : contents_(std::move(contents)), at_(contents_.begin()) {}
 
-void stored_value(std::string_view bytes, std::uint64_t index, std::string& out) {
-  out.clear();
-  out.append(bytes);
-  ByteWriter(out).u64(index);
-}
+  [[nodiscard]] bool valid() const override { return at_ != contents_.end(); }
+  [[nodiscard]] std::string_view key() const override { return at_->first; }
+  [[nodiscard]] std::string_view value() const override { return at_->second; }
+  void next() override { ++at_; }
+  void seek(std::string_view key) override { at_ = contents_.lower_bound(key); }
+  [[nodiscard]] Status status() const override { return {}; }
 
-Result<StoredValue> parse_stored_value(std::string_view stored) {
-  if (stored.size() < kStampSize) {
-    return failure(ErrorCode::corrupt, "state: a value is shorter than its index");
-  }
-  const std::size_t size = stored.size() - kStampSize;
-  return StoredValue{stored.substr(0, size), get_u64(stored.data() + size)};
-}
+ private:
+  const MemoryStore::Contents contents_;
+  MemoryStore::Contents::const_iterator at_;
+};
+
+}  // namespace
 
 Result<std::optional<std::string>> MemoryStore::get(std::string_view key) {
   const auto found = contents_.find(key);
@@ -42,13 +44,29 @@ Status MemoryStore::write(const Batch& batch) {
   return {};
 }
 
-Status MemoryStore::scan(std::string_view begin, std::string_view end,
-                         const std::function<bool(std::string_view, std::string_view)>& visit) {
-  for (auto at = contents_.lower_bound(begin); at != contents_.end(); ++at) {
-    if (!end.empty() && at->first >= end) break;
-    if (!visit(at->first, at->second)) break;
-  }
+std::unique_ptr<View> MemoryStore::view() {
+  return view_of(contents_);
+}
+
+Result<OrderedStore*> MemoryStore::begin_incoming() {
+  incoming_ = std::make_unique<MemoryStore>();
+  return incoming_.get();
+}
+
+Status MemoryStore::discard_incoming() {
+  incoming_.reset();
   return {};
+}
+
+Status MemoryStore::adopt_incoming() {
+  CHECK(incoming_ != nullptr, "nothing has been received");
+  contents_ = std::move(incoming_->contents_);
+  incoming_.reset();
+  return {};
+}
+
+std::unique_ptr<View> view_of(MemoryStore::Contents contents) {
+  return std::make_unique<MemoryView>(std::move(contents));
 }
 
 }  // namespace raftkv::kv

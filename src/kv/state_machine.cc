@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "src/base/check.h"
-#include "src/base/checksum.h"
 
 namespace raftkv::kv {
 
@@ -53,18 +52,6 @@ Result<std::optional<Value>> StateMachine::get(OrderedStore& store, std::string_
   value.bytes = std::move(**stored);
   value.bytes.resize(size);
   return value;
-}
-
-Result<std::uint64_t> contents_digest(OrderedStore& store) {
-  std::uint64_t digest = 0;
-  const std::string begin(1, kUserSpace);
-  const std::string end(1, kUserSpace + 1);
-  const Status scanned = store.scan(begin, end, [&](std::string_view key, std::string_view stored) {
-    digest = checksum64(stored, checksum64(key.substr(1), digest));
-    return true;
-  });
-  if (!scanned) return failure(scanned);
-  return digest;
 }
 
 }  // namespace raftkv::kv

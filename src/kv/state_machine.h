@@ -50,9 +50,4 @@ class StateMachine {
   std::string stored_key_;  // kept for its memory
 };
 
-// A digest over all user keys and values with their indexes, in order: the same on nodes with the
-// same contents. Of each pair, the seed of XXH3-64 over the stored value is XXH3-64 over the key,
-// whose seed is the digest of the pairs before (0 before the first).
-[[nodiscard]] Result<std::uint64_t> contents_digest(OrderedStore& store);
-
 }  // namespace raftkv::kv

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -54,6 +55,25 @@ struct StoredValue {
 };
 [[nodiscard]] Result<StoredValue> parse_stored_value(std::string_view stored);
 
+// The stored pairs of a store as they were when the view was opened, in order of their keys,
+// whatever is written since. It pins what it shows: keep it for a bounded time. Any thread, but one
+// at a time; the store must outlive it.
+class View {
+ public:
+  virtual ~View() = default;
+
+  // Stands on a pair? False behind the last, and after an error: status() tells.
+  [[nodiscard]] virtual bool valid() const = 0;
+  // Good until the view moves.
+  [[nodiscard]] virtual std::string_view key() const = 0;
+  [[nodiscard]] virtual std::string_view value() const = 0;
+  virtual void next() = 0;
+  // To the first pair whose key is not below this.
+  virtual void seek(std::string_view key) = 0;
+  // What it has met. Errors: corrupt, fatal. What it has shown counts only if this is ok.
+  [[nodiscard]] virtual Status status() const = 0;
+};
+
 // One thread writes; others may read at the same time.
 class OrderedStore {
  public:
@@ -66,28 +86,67 @@ class OrderedStore {
   [[nodiscard]] virtual Status write(const Batch& batch) = 0;
   // Makes everything written before durable.
   [[nodiscard]] virtual Status sync() = 0;
+  // Stands on the first pair. Any thread.
+  [[nodiscard]] virtual std::unique_ptr<View> view() = 0;
+
   // Calls `visit` for each stored pair with begin <= key < end (empty end: to the last) over one
-  // consistent view, until it returns false. The views are valid during the call.
-  [[nodiscard]] virtual Status scan(
-      std::string_view begin, std::string_view end,
-      const std::function<bool(std::string_view, std::string_view)>& visit) = 0;
+  // view, until it returns false. The views are valid during the call.
+  [[nodiscard]] Status scan(std::string_view begin, std::string_view end,
+                            const std::function<bool(std::string_view, std::string_view)>& visit);
 };
 
-// In memory. For one thread: nobody may read while another writes.
-class MemoryStore final : public OrderedStore {
+// A store whose whole contents another store's can take the place of: how a snapshot is received
+// (src/replica/state_store.h). Until it is adopted the incoming store is apart: nobody reads it,
+// and a crash leaves nothing of it.
+class ReplaceableStore : public OrderedStore {
  public:
+  // All three: the thread that writes. Errors: fatal.
+
+  // An empty store; what an earlier one has received is gone. It lives until it is discarded or
+  // adopted.
+  [[nodiscard]] virtual Result<OrderedStore*> begin_incoming() = 0;
+  // No error if there is none.
+  [[nodiscard]] virtual Status discard_incoming() = 0;
+  // From now on this is the incoming store, which must have been synced, and what this was is gone;
+  // views of it stay good. That it is so after a crash, too, is another's promise
+  // (LogStore::append).
+  [[nodiscard]] virtual Status adopt_incoming() = 0;
+};
+
+// In memory. For one thread: nobody may read while another writes. A view is a copy.
+class MemoryStore final : public ReplaceableStore {
+ public:
+  using Contents = std::map<std::string, std::string, std::less<>>;
+
   [[nodiscard]] Result<std::optional<std::string>> get(std::string_view key) override;
   [[nodiscard]] Status write(const Batch& batch) override;
   [[nodiscard]] Status sync() override { return {}; }
-  [[nodiscard]] Status scan(
-      std::string_view begin, std::string_view end,
-      const std::function<bool(std::string_view, std::string_view)>& visit) override;
-  [[nodiscard]] const std::map<std::string, std::string, std::less<>>& contents() const {
-    return contents_;
-  }
+  [[nodiscard]] std::unique_ptr<View> view() override;
+  [[nodiscard]] Result<OrderedStore*> begin_incoming() override;
+  [[nodiscard]] Status discard_incoming() override;
+  [[nodiscard]] Status adopt_incoming() override;
+  [[nodiscard]] const Contents& contents() const { return contents_; }
 
  private:
-  std::map<std::string, std::string, std::less<>> contents_;
+  Contents contents_;
+  std::unique_ptr<MemoryStore> incoming_;
 };
+
+// A view of these pairs.
+[[nodiscard]] std::unique_ptr<View> view_of(MemoryStore::Contents contents);
+
+// A digest over stored pairs in the order of their keys: the same for the same contents, however
+// they are cut into parts. Of each pair, the seed of XXH3-64 over the value is XXH3-64 over the
+// key, whose seed is the digest of the pairs before (0 before the first).
+class ContentsDigest {
+ public:
+  void add(std::string_view key, std::string_view value);
+  [[nodiscard]] std::uint64_t value() const { return value_; }
+
+ private:
+  std::uint64_t value_ = 0;
+};
+// Over all that a store holds, the state's record included. Reads all of it.
+[[nodiscard]] Result<std::uint64_t> contents_digest(OrderedStore& store);
 
 }  // namespace raftkv::kv

@@ -104,7 +104,7 @@ Members members_of(const raft::Raft& raft, Time now) {
 }
 
 std::string_view role_of(const raft::Raft& raft) {
-  if (raft.promise_lost()) return "recovering";
+  if (raft.promise_lost() || raft.state_lost()) return "recovering";
   if (raft.role() == raft::Role::leader) return "leader";
   if (!raft.configuration().is_voter(raft.identity().member)) return "learner";
   return raft::to_string(raft.role());
@@ -112,6 +112,7 @@ std::string_view role_of(const raft::Raft& raft) {
 
 std::string not_ready_because(const raft::Raft& raft, Index applied, Index due) {
   const std::string_view role = role_of(raft);
+  if (raft.state_lost()) return "without its state, until another node has sent it a snapshot";
   if (role == "recovering") return "recovering what it had promised before its disk lost it";
   if (role == "learner") return "a learner: not yet, or no longer, a voter of the cluster";
   if (!raft.leader()) return "no leader is known";

@@ -35,12 +35,15 @@ Status ApplyPipeline::work() {
     if (!result) return failure(result);
     result_ = std::move(*result);
   }
-  return sync_ ? store_.sync() : Status();
+  if (!sync_) return {};
+  if (Status synced = store_.sync(); !synced) return synced;
+  synced_ = store_.applied();
+  return {};
 }
 
 void ApplyPipeline::finished(const Status& status) {
   if (sync_) finishing_ = false;
-  on_done_(status, batch_, result_);
+  on_done_(status, batch_, result_, std::exchange(synced_, {}));
   batch_.clear();
   busy_ = false;
 }

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -20,10 +21,10 @@ class ApplyPipeline {
     std::size_t batch_bytes_max = 0;
     std::size_t sync_bytes = 0;  // applied since the last sync: then the state is synced
   };
-  // These entries are applied (none: it was a sync only), with these results. An error: see
-  // StateStore.
-  using OnDone =
-      std::move_only_function<void(const Status&, std::span<const raft::Entry>, ApplyResult&)>;
+  // These entries are applied (none: it was a sync only), with these results; the state is durable
+  // through `synced`, if this job has synced it. An error: see StateStore.
+  using OnDone = std::move_only_function<void(const Status&, std::span<const raft::Entry>,
+                                              ApplyResult&, std::optional<raft::Index> synced)>;
 
   // The references must outlive this, and this the worker's jobs.
   ApplyPipeline(StateStore& store, Worker& worker, Limits limits, OnDone on_done)
@@ -54,6 +55,7 @@ class ApplyPipeline {
   bool busy_ = false;
   std::vector<raft::Entry> batch_;
   ApplyResult result_;
+  std::optional<raft::Index> synced_;
   bool sync_ = false;
 };
 

@@ -32,8 +32,8 @@ Host::Impl::Impl(HostOptions options, const raft::Identity& identity, raft::Reco
       apply_(ports.state_store, ports.apply_worker,
              {.batch_bytes_max = options_.apply_batch_bytes_max,
               .sync_bytes = options_.state_sync_bytes},
-             [this](const Status& status, std::span<const raft::Entry> entries,
-                    ApplyResult& result) { apply_done(status, entries, result); }),
+             [this](const Status& status, std::span<const raft::Entry> entries, ApplyResult& result,
+                    std::optional<Index> synced) { apply_done(status, entries, result, synced); }),
       reads_(ports.state_store, ports.read_worker, options_.read_batch_max,
              [this](std::vector<Reads::Item>& items) { reads_done(items); }),
       fetches_(ports.log_store, ports.read_worker,
@@ -41,6 +41,25 @@ Host::Impl::Impl(HostOptions options, const raft::Identity& identity, raft::Reco
                       std::vector<raft::Entry> entries) {
                  fetch_done(status, fetch, std::move(entries));
                }),
+      cuts_(ports.log_store, ports.upkeep_worker, log_,
+            [this](const Error& error) {
+              wake();
+              fail(error);
+            }),
+      streams_(
+          ports.state_store, ports.read_worker,
+          [this](const Status& status, SnapshotStreams::Opened opened) {
+            snapshot_opened(status, std::move(opened));
+          },
+          [this](const Status& status, SnapshotStreams::Read read) {
+            snapshot_read(status, std::move(read));
+          }),
+      intake_(
+          ports.state_store, ports.apply_worker,
+          [this](const Status& status, const SnapshotIntake::Received& received) {
+            snapshot_received(status, received);
+          },
+          [this](const Result<StateMeta>& adopted) { snapshot_adopted(adopted); }),
       requests_(options_.requests_max),
       peers_(identity),
       advertise_at_(started_) {
@@ -90,7 +109,13 @@ void Host::Impl::turn() {
 
 // The disk begins before the network: both work while the other does.
 void Host::Impl::carry_out(Time time) {
-  for (raft::LogWrite& write : effects_.log_writes) log_.push(std::move(write));
+  for (raft::LogWrite& write : effects_.log_writes) {
+    if (write.snapshot) {
+      intake_.hold();
+      install_write_ = write.id;
+    }
+    log_.push(std::move(write));
+  }
   log_.start(time);
   for (const raft::Event& event : effects_.events) {
     if (std::holds_alternative<raft::ConfigurationChanged>(event)) note_departures();
@@ -102,6 +127,7 @@ void Host::Impl::carry_out(Time time) {
     const PeerAddress to{envelope.route.to, *address};
     ports_.network.send(to, raft::encode(std::move(envelope)));
   }
+  carry_out_snapshots();
   apply_.push(effects_.apply);
   for (const raft::LogFetch& fetch : effects_.fetches) fetches_.push(fetch);
   for (const raft::ReadGranted& granted : effects_.reads_granted) grant(granted);
@@ -117,6 +143,7 @@ void Host::Impl::observe(raft::Event event) {
       std::holds_alternative<raft::LeaderChanged>(event)) {
     connections_changed_ = true;
   }
+  if (std::holds_alternative<raft::PromiseRepaired>(event)) log_.promise_repaired();
   ports_.observer.observe(Event(std::move(event)));
 }
 
@@ -131,8 +158,11 @@ void Host::Impl::notice_lost_leadership(Time time) {
 void Host::Impl::start_work(Time time) {
   log_.start(time);
   apply_.start();
+  intake_.start();
   reads_.start();
+  streams_.start();
   fetches_.start();
+  cuts_.start();
 }
 
 // A wake-up that comes too early is harmless and cheaper than moving the timer with every input.
@@ -155,14 +185,22 @@ void Host::Impl::log_done(const Status& status, raft::WriteId last) {
   wake();
   if (fatal_) return;
   if (!status) return fail(status.error());
-  if (last && takes_part()) raft_.log_written(last, now());
+  if (!last || !takes_part()) return;
+  // Before anything that follows the snapshot can be given out to be applied.
+  if (install_write_ && *install_write_ <= last) {
+    install_write_.reset();
+    intake_.adopt();
+    cuts_.was_cut();
+  }
+  raft_.log_written(last, now());
 }
 
 void Host::Impl::apply_done(const Status& status, std::span<const raft::Entry> entries,
-                            ApplyResult& result) {
+                            ApplyResult& result, std::optional<Index> synced) {
   wake();
   if (fatal_) return;
   if (!status) return fail(status.error());
+  if (synced && takes_part()) raft_.state_synced(*synced, now());
   if (entries.empty()) return;
   CHECK(result.meta.applied == entries.back().index());
   CHECK(result.outcomes.size() == entries.size());

@@ -31,8 +31,10 @@ struct HostOptions {
   std::size_t requests_max = 65536;            // open tickets; above it: busy
   std::size_t log_batch_bytes_max = 8u << 20;  // one job of the log worker
   std::size_t apply_batch_bytes_max = 4u << 20;
-  std::size_t read_batch_max = 1024;         // one job of the read worker
-  std::size_t state_sync_bytes = 64u << 20;  // applied bytes after which the state is synced
+  std::size_t read_batch_max = 1024;  // one job of the read worker
+  // Applied bytes after which the state is synced. Often, in small steps: what LevelDB has not
+  // synced when it closes a WAL is synced then, and all writes wait.
+  std::size_t state_sync_bytes = 4u << 20;
 };
 
 // What the Host works with. All must outlive it; the workers must be idle or drained before the
@@ -43,6 +45,7 @@ struct HostPorts {
   Worker& log_worker;
   Worker& apply_worker;
   Worker& read_worker;
+  Worker& upkeep_worker;  // for what nobody waits for
   Responder& responder;
   Observer& observer;
   LogStore& log_store;

@@ -1,6 +1,7 @@
-// The inside of a Host. Four files, by what comes in:
+// The inside of a Host. Five files, by what comes in:
 //
 //   host.cc           inputs, the turn, effects, what workers report
+//   host_snapshots.cc snapshots that are sent and received, and the log that they allow to cut
 //   host_requests.cc  requests of clients and administrators, and their answers
 //   host_peers.cc     frames, forwarding, addresses
 //   host_stop.cc      a clean stop, and the end after a fatal error
@@ -16,6 +17,7 @@
 #include "src/replica/forward.h"
 #include "src/replica/forwards.h"
 #include "src/replica/host.h"
+#include "src/replica/log_cuts.h"
 #include "src/replica/log_fetches.h"
 #include "src/replica/log_pipeline.h"
 #include "src/replica/peers.h"
@@ -23,6 +25,8 @@
 #include "src/replica/readiness.h"
 #include "src/replica/reads.h"
 #include "src/replica/request_table.h"
+#include "src/replica/snapshot_intake.h"
+#include "src/replica/snapshot_streams.h"
 
 namespace raftkv::replica {
 
@@ -82,10 +86,19 @@ class Host::Impl {
   void start_work(Time now);
   void arm_timer();
   void log_done(const Status& status, raft::WriteId last);
-  void apply_done(const Status& status, std::span<const raft::Entry> entries, ApplyResult& result);
+  void apply_done(const Status& status, std::span<const raft::Entry> entries, ApplyResult& result,
+                  std::optional<Index> synced);
   void reads_done(std::vector<Reads::Item>& items);
   void fetch_done(const Status& status, const raft::LogFetch& fetch,
                   std::vector<raft::Entry> entries);
+
+  // --- host_snapshots.cc ---
+  void carry_out_snapshots();
+  void snapshot_opened(const Status& status, SnapshotStreams::Opened opened);
+  void snapshot_read(const Status& status, SnapshotStreams::Read read);
+  void snapshot_received(const Status& status, const SnapshotIntake::Received& received);
+  void snapshot_adopted(const Result<StateMeta>& meta);
+  [[nodiscard]] bool went_well(const Status& status);
 
   // --- host_requests.cc: each takes a request that nobody has answered yet ---
   void begin(const Origin& origin, Request request);
@@ -148,6 +161,10 @@ class Host::Impl {
   ApplyPipeline apply_;
   Reads reads_;
   LogFetches fetches_;
+  LogCuts cuts_;
+  SnapshotStreams streams_;
+  SnapshotIntake intake_;
+  std::optional<raft::WriteId> install_write_;  // makes the complete snapshot the state
 
   RequestTable requests_;
   PendingProposals pending_;

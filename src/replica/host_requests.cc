@@ -70,6 +70,10 @@ void Host::Impl::take(const Origin& origin, Read&& request) {
       if (!raft_.may_serve_default_reads()) return answer(origin, failed(raft::Refusal::not_ready));
       break;
     case Level::stale:
+      if (raft_.state_lost()) {
+        return answer(origin, not_applied(Problem::not_ready,
+                                          "this node has lost its state and waits for a snapshot"));
+      }
       break;
   }
   reads_.allow(open(std::move(read)), std::move(request.key));

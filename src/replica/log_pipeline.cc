@@ -35,7 +35,9 @@ void LogPipeline::start(Time now) {
   if (busy_) return;
   take_batch();
   checkpoint_ = finishing_ || checkpoint_due(now);
-  if (batch_.empty() && !checkpoint_) return;
+  if (queue_.empty()) job_cut_ = std::exchange(cut_, {});
+  job_repaired_ = std::exchange(repaired_, false);
+  if (batch_.empty() && !checkpoint_ && !job_cut_ && !job_repaired_) return;
   busy_ = true;
   worker_.run([this] { return work(); }, [this](const Status& status) { finished(status); });
 }
@@ -43,6 +45,12 @@ void LogPipeline::start(Time now) {
 Status LogPipeline::work() {
   if (!batch_.empty()) {
     if (Status done = store_.append(batch_); !done) return done;
+  }
+  if (job_cut_) {
+    if (Status done = store_.cut_before(job_cut_->first, job_cut_->prev_term); !done) return done;
+  }
+  if (job_repaired_) {
+    if (Status done = store_.promise_repaired(); !done) return done;
   }
   return checkpoint_ ? store_.checkpoint() : Status();
 }
@@ -55,6 +63,7 @@ void LogPipeline::finished(const Status& status) {
     finishing_ = false;
   }
   batch_.clear();
+  job_cut_.reset();
   checkpoint_ = false;
   busy_ = false;
   on_done_(status, last);
@@ -62,6 +71,7 @@ void LogPipeline::finished(const Status& status) {
 
 void LogPipeline::finish() {
   queue_.clear();
+  cut_.reset();
   finishing_ = true;
 }
 

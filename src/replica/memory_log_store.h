@@ -19,13 +19,26 @@ namespace raftkv::replica {
 
 // The contents of a log: what is on a disk, or what a crash leaves of it.
 //
-// Invariant: entries are contiguous, the first has index 1; terms do not fall.
+// Invariant: entries are contiguous behind `before`; terms do not fall.
 struct LogImage {
   raft::HardState hard_state;
+  Index before;      // the entry before the first; a state stands for all through it
+  Term before_term;  // its term
   std::vector<raft::Entry> entries;
-  Index through;  // known to be synced, as noted by the last checkpoint
+  Index through;                   // known to be synced, as noted by the last checkpoint
+  std::uint64_t state_number = 1;  // of the state that counts: one more for each snapshot installed
 
-  [[nodiscard]] Index last() const { return entries.empty() ? Index() : entries.back().index(); }
+  [[nodiscard]] Index first() const { return before.next(); }
+  [[nodiscard]] Index last() const { return before + entries.size(); }
+  // Of an entry that it has, or of the one before the first.
+  [[nodiscard]] Term term(Index index) const;
+  [[nodiscard]] const raft::Entry& at(Index index) const;
+
+  void truncate_from(Index from);
+  void append(raft::Entry entry);
+  // Makes it begin behind this entry. What lies behind it stays if the log has the entry, else all
+  // goes; a log that begins further behind stays as it is.
+  void begin_behind(Index index, Term term);
 };
 
 // What a Raft needs to start from this log and a state that is at `meta`. The state must not be
@@ -35,9 +48,10 @@ struct LogImage {
 // Single-threaded: its workers must run their jobs on one thread.
 //
 // Every append is a row of operations in the order of the contract: for each write the hard state,
-// the truncation, the entries one by one; then a sync. written() has what operations did, durable()
-// what a crash leaves: a hard state when its operation is done (a file of its own, synced), the
-// rest when the sync is.
+// the snapshot, the truncation, the entries one by one; then a sync. written() has what operations
+// did, durable() what a crash leaves: a hard state or a snapshot when its operation is done (a file
+// of its own, synced), the rest when the sync is. Of a snapshot it knows that another state counts
+// (LogImage::state_number), not which.
 class MemoryLogStore final : public LogStore {
  public:
   MemoryLogStore() = default;
@@ -48,6 +62,10 @@ class MemoryLogStore final : public LogStore {
   [[nodiscard]] Result<std::vector<raft::Entry>> read(Index from, Index to,
                                                       std::size_t bytes_max) override;
   [[nodiscard]] Status checkpoint() override;
+  [[nodiscard]] Status promise_repaired() override { return {}; }
+  [[nodiscard]] Status cut_before(Index first, Term prev_term) override;
+  [[nodiscard]] Status prepare_cut() override { return {}; }
+  [[nodiscard]] Status free_cut() override { return {}; }
 
   [[nodiscard]] const LogImage& written() const { return written_; }
   [[nodiscard]] const LogImage& durable() const { return durable_; }
@@ -68,6 +86,8 @@ class MemoryLogStore final : public LogStore {
   };
   static void execute(LogImage& image, const Operation& operation);
   [[nodiscard]] Status count_operation();
+  [[nodiscard]] Status sync();
+  [[nodiscard]] Status install(const raft::SnapshotMeta& snapshot);
   [[nodiscard]] Status write(Operation operation);
 
   LogImage written_;

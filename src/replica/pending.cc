@@ -58,6 +58,16 @@ void PendingProposals::applied(std::span<const raft::Entry> entries, std::vector
   if (others_.empty()) next_give_up_ = kNever;
 }
 
+void PendingProposals::skipped(raft::Index through, std::vector<Handle>& out) {
+  for (; !in_order_.empty() && in_order_.front().place.index <= through; in_order_.pop_front()) {
+    out.push_back(in_order_.front().handle);
+  }
+  auto end = others_.begin();
+  for (; end != others_.end() && end->place.index <= through; ++end) out.push_back(end->handle);
+  others_.erase(others_.begin(), end);
+  if (others_.empty()) next_give_up_ = kNever;
+}
+
 void PendingProposals::expire(Time now, std::vector<Handle>& out) {
   if (now < next_give_up_) return;
   next_give_up_ = kNever;

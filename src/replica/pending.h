@@ -37,6 +37,9 @@ class PendingProposals {
   void leadership_lost(Time give_up);
   // These entries, contiguous and following those of the last call, are applied. Appends to `out`.
   void applied(std::span<const raft::Entry> entries, std::vector<Resolved>& out);
+  // All through this index is in a snapshot that was installed: whether as it was proposed, nobody
+  // here knows. Appends those that waited for it to `out`.
+  void skipped(raft::Index through, std::vector<Handle>& out);
   // Gives up those that have waited long enough for a resolution. Appends to `out`.
   void expire(Time now, std::vector<Handle>& out);
   [[nodiscard]] Time next_deadline() const { return next_give_up_; }

@@ -74,7 +74,17 @@ struct Stopped {  // the node takes no further part (a failed disk): the process
 struct FrameRefused {
   std::string reason;
 };
-using Event = std::variant<raft::Event, Applied, Stopped, FrameRefused>;
+struct ChunkSent {  // read for a peer's snapshot
+  std::size_t bytes = 0;
+};
+struct ChunkReceived {
+  std::size_t bytes = 0;
+};
+struct SnapshotFailed {  // a stream to or from this node has ended before its time
+  std::string reason;
+};
+using Event = std::variant<raft::Event, Applied, Stopped, FrameRefused, ChunkSent, ChunkReceived,
+                           SnapshotFailed>;
 
 // Watches. Must not call back into the Host.
 struct Observer {
@@ -82,12 +92,15 @@ struct Observer {
   virtual void observe(const Event& event) = 0;
 };
 
-// The durable log with its promise (design, section 6). Used from the log worker; read() from the
-// read worker, at the same time.
+// The durable log with its promise (design, section 6). Used from the log worker but where it says
+// otherwise; read() from the read worker, at the same time.
 struct LogStore {
   virtual ~LogStore() = default;
   // Makes all writes durable, in order, with as few syncs as it can. Hard state is durable before
-  // the entries of its write. Error: fatal; afterwards nothing more may be written.
+  // the entries of its write. With a snapshot in a write, the complete incoming state is what the
+  // next start finds (StateStore::adopt makes it so for this run), and the log begins behind it: a
+  // crash leaves the old state and log, or the new state, and then recovery finishes the cut.
+  // Error: fatal; afterwards nothing more may be written.
   [[nodiscard]] virtual Status append(std::span<const raft::LogWrite> writes) = 0;
   // Entries from..to, or the first of them up to bytes_max, at least one. Errors: not_found
   // (truncated or cut meanwhile), corrupt.
@@ -96,6 +109,18 @@ struct LogStore {
   // Notes durably how far the log is known to be synced (`through`). Called when writes pause, and
   // every 50 ms while they happen.
   [[nodiscard]] virtual Status checkpoint() = 0;
+  // The core has repaired what was lost (raft::PromiseRepaired): says so durably. Log worker.
+  [[nodiscard]] virtual Status promise_repaired() = 0;
+
+  // The log begins with `first` from now on, durably: at most one behind its end; where it begins
+  // there or further behind already, nothing is done. `prev_term` is of the entry before. Log
+  // worker. Error: fatal.
+  [[nodiscard]] virtual Status cut_before(Index first, Term prev_term) = 0;
+  // Before a cut and after it, from the upkeep worker at the same time as all else: makes room on
+  // the disk of what was cut. Slow, and nobody waits for it; a crash leaves it to the next cut.
+  // Errors: corrupt, fatal.
+  [[nodiscard]] virtual Status prepare_cut() = 0;
+  [[nodiscard]] virtual Status free_cut() = 0;
 };
 
 }  // namespace raftkv::replica

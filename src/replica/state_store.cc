@@ -2,74 +2,18 @@
 
 #include <utility>
 
-#include "src/base/bytes.h"
 #include "src/base/check.h"
 #include "src/base/checksum.h"
 
 namespace raftkv::replica {
-namespace {
-
-constexpr std::size_t kChecksumSize = 8;
-
-std::uint64_t checksum_of(std::string_view record, raft::Index applied) {
-  return checksum64(record.substr(kChecksumSize), applied.value);
-}
-
-void encode(const StateMeta& meta, std::string& out) {
-  out.clear();
-  ByteWriter writer(out);
-  writer.u64(0);
-  writer.u8(kStateVersion);
-  writer.raw(std::string_view("\0\0\0", 3));
-  writer.u64(meta.applied_term.value);
-  writer.u64(meta.configuration_index.value);
-  writer.u64(meta.prefix_hash);
-  writer.u64(meta.digest);
-  meta.configuration.encode(out);
-  put_u64(out.data(), checksum_of(out, meta.applied));
-}
-
-std::unexpected<Error> corrupt(std::string what) {
-  return failure(ErrorCode::corrupt, "state: " + std::move(what));
-}
-
-Result<StateMeta> decode(std::string_view record, raft::Index applied) {
-  ByteReader reader(record);
-  const std::uint64_t checksum = reader.u64();
-  if (!reader.ok() || checksum != checksum_of(record, applied)) {
-    return corrupt("its record has a bad checksum");
-  }
-  if (reader.u8() != kStateVersion || reader.raw(3) != std::string_view("\0\0\0", 3)) {
-    return failure(ErrorCode::unsupported, "state: its record is of a newer version");
-  }
-  StateMeta meta;
-  meta.applied = applied;
-  meta.applied_term = raft::Term(reader.u64());
-  meta.configuration_index = raft::Index(reader.u64());
-  meta.prefix_hash = reader.u64();
-  meta.digest = reader.u64();
-  if (!reader.ok()) return corrupt("its record is too short");
-  auto configuration = raft::Configuration::decode(reader.raw(reader.left()));
-  if (!configuration) return failure(configuration);
-  meta.configuration = std::move(*configuration);
-  if (!meta.applied || !meta.applied_term || meta.configuration_index > meta.applied) {
-    return corrupt("its record contradicts itself");
-  }
-  return meta;
-}
-
-}  // namespace
-
-StateStore::StateStore(kv::OrderedStore& store) : store_(store), machine_(store) {}
+StateStore::StateStore(kv::ReplaceableStore& store) : store_(store), machine_(store) {}
 
 Result<StateMeta> StateStore::load() {
-  const auto stored = store_.get(std::string_view(&kv::kMetaSpace, 1));
+  const auto stored = store_.get(kRecordKey);
   if (!stored) return failure(stored);
   meta_ = {};
   if (!*stored) return meta_;
-  const auto parts = kv::parse_stored_value(**stored);
-  if (!parts) return failure(parts);
-  auto meta = decode(parts->bytes, raft::Index(parts->index));
+  auto meta = decode_record(**stored);
   if (!meta) return meta;
   meta_ = std::move(*meta);
   return meta_;
@@ -86,7 +30,7 @@ Result<ApplyResult> StateStore::apply(std::span<const raft::Entry> entries) {
     if (!outcome) return failure(outcome);
     result.outcomes.push_back(*outcome);
   }
-  encode(result.meta, record_);
+  encode_record(result.meta, record_);
   batch_.put(kv::kMetaSpace, "", record_, result.meta.applied.value);
   if (const Status written = store_.write(batch_); !written) return failure(written);
   meta_ = result.meta;
@@ -129,6 +73,39 @@ Result<std::optional<kv::Value>> StateStore::get(std::string_view key) {
 
 Status StateStore::sync() {
   return store_.sync();
+}
+
+Result<std::unique_ptr<SnapshotReader>> StateStore::open_snapshot() {
+  return SnapshotReader::open(store_.view());
+}
+
+Status StateStore::receive(std::string_view data, bool first) {
+  if (first) {
+    incoming_.reset();
+    const auto store = store_.begin_incoming();
+    if (!store) return failure(store);
+    incoming_ = std::make_unique<SnapshotWriter>(**store);
+  }
+  if (incoming_ == nullptr)
+    return failure(ErrorCode::invalid, "snapshot: its beginning is missing");
+  return incoming_->add(data);
+}
+
+Result<StateMeta> StateStore::complete(std::uint64_t contents_digest) {
+  if (incoming_ == nullptr) return failure(ErrorCode::invalid, "snapshot: nothing was received");
+  return incoming_->complete(contents_digest);
+}
+
+Status StateStore::discard() {
+  incoming_.reset();
+  return store_.discard_incoming();
+}
+
+Result<StateMeta> StateStore::adopt() {
+  CHECK(incoming_ != nullptr && incoming_->completed(), "only a whole snapshot is installed");
+  incoming_.reset();
+  if (const Status adopted = store_.adopt_incoming(); !adopted) return failure(adopted);
+  return load();
 }
 
 }  // namespace raftkv::replica

@@ -2,16 +2,12 @@
 // how far it is: applied index and term, configuration, prefix hash of the log, running digest.
 // Never synced per write: the log can redo it.
 //
-// Beside the user's keys the store holds one record: the empty key in kv::kMetaSpace. Its stamp is
-// the applied index; layout of its bytes (little-endian):
-//    0  u64  checksum, XXH3-64 of all bytes behind it, seeded with the applied index
-//    8  u8   version (1), then 3 zero bytes
-//   12  u64  applied term        20  u64  index of the configuration's entry
-//   28  u64  prefix hash         36  u64  digest
-//   44       configuration, encoded (src/raft/configuration.h)
+// It is also where snapshots are read from and received into (src/replica/snapshot_stream.h): what
+// is received goes into a store of its own, which takes the place of the state when it is adopted.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -21,23 +17,11 @@
 #include "src/base/result.h"
 #include "src/kv/state_machine.h"
 #include "src/kv/store.h"
-#include "src/raft/configuration.h"
 #include "src/raft/entry.h"
+#include "src/replica/snapshot_stream.h"
+#include "src/replica/state_record.h"
 
 namespace raftkv::replica {
-
-inline constexpr std::uint8_t kStateVersion = 1;
-
-struct StateMeta {
-  raft::Index applied;
-  raft::Term applied_term;
-  raft::Index configuration_index;
-  raft::Configuration configuration;  // in force at `applied`
-  std::uint64_t prefix_hash = 0;      // chain64 over the checksums of all entries through `applied`
-  std::uint64_t digest = 0;  // chain64 over twice the index, plus 1 if it deleted, of all commands
-
-  bool operator==(const StateMeta&) const = default;
-};
 
 struct ApplyResult {
   std::vector<kv::Outcome> outcomes;  // one per entry; of use for commands only
@@ -47,7 +31,7 @@ struct ApplyResult {
 class StateStore {
  public:
   // `store` must outlive this. load() first.
-  explicit StateStore(kv::OrderedStore& store);
+  explicit StateStore(kv::ReplaceableStore& store);
 
   // Reads the record; what an empty store gives is StateMeta{}. Errors: corrupt, unsupported (a
   // newer version), those of the store.
@@ -60,11 +44,30 @@ class StateStore {
   [[nodiscard]] Result<std::optional<kv::Value>> get(std::string_view key);
   // Makes all that was applied durable. Apply worker only.
   [[nodiscard]] Status sync();
+  // Through where it has applied. Apply worker only.
+  [[nodiscard]] raft::Index applied() const { return meta_.applied; }
+
+  // The state as it is now, to be sent. Any thread. Errors: not_found (nothing was applied yet),
+  // corrupt, unsupported, fatal.
+  [[nodiscard]] Result<std::unique_ptr<SnapshotReader>> open_snapshot();
+
+  // --- receiving a snapshot; apply worker ---
+  // The next chunk of it. `first`: what was received before is of no use any more. Errors: corrupt,
+  // invalid (no chunk of a snapshot: another one must begin); those of the store.
+  [[nodiscard]] Status receive(std::string_view data, bool first);
+  // The last chunk has been received: holds the whole against its digest, and makes it durable.
+  // Gives what it is. Errors: as receive().
+  [[nodiscard]] Result<StateMeta> complete(std::uint64_t contents_digest);
+  [[nodiscard]] Status discard();
+  // What is complete becomes the state. Its place in the promise must be durable
+  // (LogStore::append). Errors: corrupt, unsupported, those of the store.
+  [[nodiscard]] Result<StateMeta> adopt();
 
  private:
   [[nodiscard]] Result<kv::Outcome> apply_one(const raft::Entry& entry, StateMeta& meta);
 
-  kv::OrderedStore& store_;
+  kv::ReplaceableStore& store_;
+  std::unique_ptr<SnapshotWriter> incoming_;
   kv::StateMachine machine_;
   kv::Batch batch_;
   std::string record_;  // kept for its memory

@@ -10,14 +10,12 @@
 #include "src/base/checksum.h"
 #include "src/storage/log_recovery.h"
 #include "src/storage/status.h"
-#include "src/storage/wal_scan.h"
 
 namespace raftkv::storage {
 namespace {
 
 constexpr std::string_view kLog = "log";
 constexpr std::string_view kDamagedLog = "log.damaged";
-constexpr std::string_view kFirstState = "state-1";
 constexpr std::string_view kInstance = "instance";
 constexpr std::uint8_t kInstanceVersion = 1;
 constexpr std::string_view kAdvice =
@@ -95,8 +93,7 @@ DataDirectory::DataDirectory(Disk& disk, std::string path)
     : disk_(disk),
       path_(without_trailing_slashes(std::move(path))),
       env_(disk, flag_),
-      log_env_(disk, flag_),
-      state_env_(disk, flag_) {}
+      log_env_(disk, flag_) {}
 
 DataDirectory::~DataDirectory() {
   if (lock_ != nullptr) (void)disk_.UnlockFile(lock_);  // the process may end without it as well
@@ -251,12 +248,12 @@ Status DataDirectory::refuse_node() const {
 
 Status DataDirectory::create_node(Promise promise, std::span<const raft::Entry> log) {
   if (Status cleared = clear(); !cleared) return cleared;
-  promise.state_directory = kFirstState;
+  promise.state_directory = kFirstStateDirectory;
   if (Status made = LevelDbLogStore::create(log_env_, at(kLog), log); !made) {
     return explained(made);
   }
-  if (Status made = LevelDbStore::create(state_env_, at(kFirstState)); !made) {
-    return explained(made);
+  if (auto made = StateDirectories::create(disk_, flag_, path_, promise.state_directory); !made) {
+    return explained(Status(failure(made)));
   }
   promise.through.sequence = log_env_.synced_sequence();
   if (Status made = PromiseFile::create(env_, path_, promise); !made) return explained(made);
@@ -271,19 +268,9 @@ Status DataDirectory::clear() {
   if (const auto status = disk_.GetChildren(path_, &names); !status.ok()) return unusable(status);
   for (const std::string& name : names) {
     if (!is_database(name)) continue;
-    if (const auto status = remove_database(at(name)); !status.ok()) return unusable(status);
+    if (const auto status = remove_database(env_, at(name)); !status.ok()) return unusable(status);
   }
   return {};
-}
-
-leveldb::Status DataDirectory::remove_database(const std::string& path) {
-  std::vector<std::string> names;
-  auto status = disk_.GetChildren(path, &names);
-  for (const std::string& name : names) {
-    if (is_nobodys(name) || !status.ok()) continue;
-    status = env_.RemoveFile(fmt::format("{}/{}", path, name));
-  }
-  return status.ok() ? disk_.RemoveDir(path) : status;
 }
 
 Result<OpenedNode> DataDirectory::open() {
@@ -319,40 +306,52 @@ Result<OpenedNode> DataDirectory::open_node() {
   promise_ = std::make_unique<PromiseFile>(std::move(*promise));
 
   OpenedNode node;
-  const std::string state_path = at(promise_->get().state_directory);
-  if (Status whole = make_state_whole(state_path); !whole) return failure(whole);
-  auto store = LevelDbStore::open(state_env_, state_path);
-  if (!store) return failure(store);
-  node.store = std::move(*store);
-  node.state_store = std::make_unique<replica::StateStore>(*node.store);
-  auto state = node.state_store->load();
-  if (!state) return failure(state);
-  node.state = std::move(*state);
+  if (Status opened = open_state(node); !opened) return failure(opened);
   auto log = recover_log(log_env_, at(kLog), *promise_, node.state);
   if (!log) return failure(log);
   node.log_store = std::move(log->store);
   node.recovered = std::move(log->recovered);
   node.loss = std::move(log->loss);
   if (Status begun = begin_incarnation(node); !begun) return failure(begun);
+  node.states->remove_others();
   return node;
 }
 
-// The state is not synced at each write: whatever its WALs lost at their end, the log redoes, or it
-// begins too late for that, and then recover() sees it.
-Status DataDirectory::make_state_whole(const std::string& path) {
-  const auto scan = scan_database(state_env_, "state", path);
-  if (!scan) return failure(scan);
-  return cut_to_scan(state_env_, path, *scan);
+Status DataDirectory::open_state(OpenedNode& node) {
+  const std::string& name = promise_->get().state_directory;
+  auto states = StateDirectories::open(disk_, flag_, path_, name);
+  const Status loaded = states ? load_state(node, std::move(*states)) : Status(failure(states));
+  if (loaded || loaded.error().code != ErrorCode::corrupt) return loaded;
+  // The log redoes it, or another node sends it.
+  node.state_damage = loaded.error().message;
+  node.state_store.reset();
+  node.states.reset();
+  const auto next = next_state_directory(name);
+  if (!next) return failure(next);
+  auto empty = StateDirectories::create(disk_, flag_, path_, *next);
+  if (!empty) return failure(empty);
+  return load_state(node, std::move(*empty));
+}
+
+Status DataDirectory::load_state(OpenedNode& node, std::unique_ptr<StateDirectories> states) {
+  node.states = std::move(states);
+  node.state_store = std::make_unique<replica::StateStore>(*node.states);
+  auto state = node.state_store->load();
+  if (!state) return failure(state);
+  node.state = std::move(*state);
+  return {};
 }
 
 // That a promise was lost is durable before the log is changed, for afterwards nothing would show
-// it.
+// it. In the same save: which state counts, and that the log begins where it should.
 Status DataDirectory::begin_incarnation(OpenedNode& node) {
   const raft::Recovered& recovered = node.recovered;
   Promise promise = promise_->get();
   ++promise.identity.incarnation;
   promise.hard_state = recovered.hard_state;
   promise.lost = recovered.promise_lost;
+  promise.state_directory = node.states->name();
+  promise.begin_behind = {};
   if (promise.lost) {
     promise.through.index = recovered.last;
     promise.through.term = recovered.last_term();
@@ -361,7 +360,8 @@ Status DataDirectory::begin_incarnation(OpenedNode& node) {
   node.identity = promise.identity;
   node.names = promise.names;
   if (recovered.applied <= node.log_store->last()) return {};
-  return node.log_store->restart_behind(recovered.applied, node.state.applied_term);
+  return node.log_store->begin_behind(
+      {.index = recovered.applied, .term = node.state.applied_term});
 }
 
 // Says which directory, and what to do.

@@ -8,7 +8,8 @@
 //   state-N/          LevelDB: the state; the promise file names the one in use
 //
 // The promise file is made last. A directory without it was never finished: what lies there is made
-// anew. One with it and without good databases is damaged, and never taken for empty.
+// anew. One with it and without a good log is damaged, and never taken for empty. A state can be
+// had again, from the log or from another node: in place of a damaged one stands a new, empty one.
 //
 // Errors are sentences for a person: what is wrong with which directory, and what to do.
 #pragma once
@@ -26,8 +27,8 @@
 #include "src/storage/disk.h"
 #include "src/storage/fail_stop_env.h"
 #include "src/storage/log_store.h"
-#include "src/storage/ordered_store.h"
 #include "src/storage/promise_file.h"
+#include "src/storage/state_directories.h"
 
 namespace raftkv::storage {
 
@@ -39,8 +40,10 @@ struct OpenedNode {
   replica::StateMeta state;  // as state_store gave it
   std::string loss;          // what this start found missing of the log, a phrase; empty: nothing
   std::unique_ptr<LevelDbLogStore> log_store;
-  std::unique_ptr<LevelDbStore> store;
-  std::unique_ptr<replica::StateStore> state_store;  // on `store`; loaded
+  std::unique_ptr<StateDirectories> states;
+  std::unique_ptr<replica::StateStore> state_store;  // on `states`; loaded
+  std::string
+      state_damage;  // why an empty state stands in place of the one that was; "": it does not
 };
 
 class DataDirectory {
@@ -93,9 +96,9 @@ class DataDirectory {
   [[nodiscard]] Status create_node(Promise promise, std::span<const raft::Entry> log);
   // Removes what an unfinished attempt left of the databases.
   [[nodiscard]] Status clear();
-  [[nodiscard]] leveldb::Status remove_database(const std::string& path);
   [[nodiscard]] Result<OpenedNode> open_node();
-  [[nodiscard]] Status make_state_whole(const std::string& path);
+  [[nodiscard]] Status open_state(OpenedNode& node);
+  [[nodiscard]] Status load_state(OpenedNode& node, std::unique_ptr<StateDirectories> states);
   [[nodiscard]] Status begin_incarnation(OpenedNode& node);
 
   [[nodiscard]] std::string at(std::string_view name) const;
@@ -114,7 +117,6 @@ class DataDirectory {
   FailFlag flag_;
   FailStopEnv env_;  // of our own files
   FailStopEnv log_env_;
-  FailStopEnv state_env_;
   std::unique_ptr<PromiseFile> promise_;
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <utility>
+#include <vector>
 
 #include "src/storage/status.h"
 
@@ -16,6 +17,17 @@ class Silence final : public leveldb::Logger {
 };
 
 }  // namespace
+
+leveldb::Status remove_database(FailStopEnv& env, const std::string& path) {
+  if (!env.FileExists(path)) return leveldb::Status::OK();
+  std::vector<std::string> names;
+  auto status = env.GetChildren(path, &names);
+  for (const std::string& name : names) {
+    if (name == "." || name == ".." || !status.ok()) continue;
+    status = env.RemoveFile(fmt::format("{}/{}", path, name));
+  }
+  return status.ok() ? env.RemoveDir(path) : status;
+}
 
 Result<Database> Database::open(FailStopEnv& env, std::string_view name, const std::string& path,
                                 const DatabaseOptions& options) {
@@ -85,6 +97,19 @@ std::unique_ptr<leveldb::Iterator> Database::iterate() {
   how.verify_checksums = true;
   how.fill_cache = false;
   return std::unique_ptr<leveldb::Iterator>(db_->NewIterator(how));
+}
+
+void Database::compact(std::string_view begin, std::string_view end) {
+  const leveldb::Slice first = slice_of(begin);
+  const leveldb::Slice last = slice_of(end);
+  db_->CompactRange(&first, &last);
+}
+
+std::uint64_t Database::size(std::string_view begin, std::string_view end) {
+  const leveldb::Range range(slice_of(begin), slice_of(end));
+  std::uint64_t bytes = 0;
+  db_->GetApproximateSizes(&range, 1, &bytes);
+  return bytes;
 }
 
 Status Database::check(const leveldb::Iterator& iterator) const {

@@ -32,6 +32,10 @@ struct DatabaseOptions {
   return {slice.data(), slice.size()};
 }
 
+// Removes a database, or what there is of one, with its directory. No error if there is none. It
+// must be closed.
+[[nodiscard]] leveldb::Status remove_database(FailStopEnv& env, const std::string& path);
+
 class Database {
  public:
   // `env` must outlive it. `name` stands in errors ("log"). Errors: corrupt (damaged, or a part is
@@ -49,6 +53,12 @@ class Database {
   [[nodiscard]] std::unique_ptr<leveldb::Iterator> iterate();
   // Errors of what an iterator met: corrupt, fatal.
   [[nodiscard]] Status check(const leveldb::Iterator& iterator) const;
+  // About how many bytes the pairs with begin <= key < end have in tables.
+  [[nodiscard]] std::uint64_t size(std::string_view begin, std::string_view end);
+  // Writes the memtable into a table, and compacts all tables with keys from `begin` through `end`:
+  // what was deleted there gives its room back. Waits until it is done: only where the disk has a
+  // background thread. Any thread; others go on reading and writing meanwhile.
+  void compact(std::string_view begin, std::string_view end);
   [[nodiscard]] FailStopEnv& env() const { return *env_; }
 
  private:

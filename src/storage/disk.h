@@ -15,8 +15,11 @@ class Disk : public leveldb::EnvWrapper {
 
   // Makes the entries of a directory durable: files created in it and renames within it.
   [[nodiscard]] virtual leveldb::Status sync_directory(const std::string& path) = 0;
-  // Runs what LevelDB has asked for with Schedule, where no thread of the disk's own does: a
-  // database waits for it when it is closed.
+
+  // Is LevelDB's background work (Schedule) done by a thread? Where it is not, nobody may wait for
+  // it, and run_background_work() does what was asked for until now: it is called before a database
+  // is closed, for LevelDB waits then.
+  [[nodiscard]] virtual bool has_background_thread() const { return true; }
   virtual void run_background_work() {}
 };
 

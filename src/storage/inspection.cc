@@ -88,7 +88,8 @@ class Look {
     result_.node = NodeInspection{.first = opened->log_store->first(),
                                   .recovered = opened->recovered,
                                   .state = opened->state,
-                                  .loss = opened->loss};
+                                  .loss = opened->loss,
+                                  .state_damage = opened->state_damage};
     node_ = std::move(*opened);
   }
 
@@ -138,6 +139,7 @@ class Checker {
         if (loss) damage("{}", *loss);
       }
       if (found.node && !found.node->loss.empty()) damage("{}", found.node->loss);
+      if (found.node && !found.node->state_damage.empty()) damage("{}", found.node->state_damage);
       if (!found.refusal.empty()) damage("{}", found.refusal);
       if (look_.node()) read_all(*look_.node());
     }
@@ -186,7 +188,7 @@ class Checker {
     }
     const std::string begin(1, kv::kUserSpace);
     const std::string end(1, kv::kUserSpace + 1);
-    const Status scanned = node.store->scan(begin, end, [&](std::string_view, std::string_view v) {
+    const Status scanned = node.states->scan(begin, end, [&](std::string_view, std::string_view v) {
       if (v.size() < kv::kStampSize) damage("state: a value has no index behind it");
       ++out_.keys;
       return true;

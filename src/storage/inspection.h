@@ -29,6 +29,8 @@ struct NodeInspection {
   raft::Recovered recovered;
   replica::StateMeta state;
   std::string loss;  // what of the log would be found missing; empty: nothing
+  std::string
+      state_damage;  // why an empty state would take the place of this one; empty: it is well
 };
 
 struct Inspection {

@@ -52,6 +52,10 @@ Result<RecoveredLog> open_log(FailStopEnv& env, const std::string& path, Promise
   if (!store) return failure(store);
   RecoveredLog log;
   log.store = std::move(*store);
+  // Finishes what a crash cut short while a snapshot was installed.
+  if (const LogPosition& behind = promise.get().begin_behind; behind.index) {
+    if (Status begun = log.store->begin_behind(behind); !begun) return failure(begun);
+  }
   auto recovered = recover(*log.store, promise.get(), state);
   if (!recovered) return failure(recovered);
   log.recovered = std::move(*recovered);

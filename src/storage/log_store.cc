@@ -9,6 +9,7 @@
 #include "src/base/bytes.h"
 #include "src/base/check.h"
 #include "src/base/checksum.h"
+#include "src/storage/state_directories.h"
 
 namespace raftkv::storage {
 namespace {
@@ -22,6 +23,7 @@ using raft::TermRun;
 constexpr std::size_t kKeySize = 8;
 constexpr std::size_t kChecksumSize = 8;
 constexpr std::size_t kBoundsSize = 36;
+constexpr int kDeletionsTogether = 1000;  // of cut entries: in one batch, which appends wait for
 
 class Key {
  public:
@@ -94,6 +96,8 @@ bool stands_on(const leveldb::Iterator& at, Index index) {
 }  // namespace
 
 struct LevelDbLogStore::Change {
+  Index first;
+  Term prev_term;
   Index last;
   Index last_key;
   bool anything = false;
@@ -151,16 +155,88 @@ Status LevelDbLogStore::load() {
   return {};
 }
 
+// A snapshot changes what the promise file says of the state, in its place among the writes.
 Status LevelDbLogStore::append(std::span<const LogWrite> writes) {
-  if (Status kept = keep_promise(writes); !kept) return kept;
-  batch_.Clear();
-  Change change{.last = last(), .last_key = last_key_};
-  for (const LogWrite& write : writes) add(write, change);
-  if (Status written = commit(change); !written) return written;
+  while (!writes.empty()) {
+    const auto snapshot = std::ranges::find_if(
+        writes, [](const LogWrite& write) { return write.snapshot.has_value(); });
+    const auto before = static_cast<std::size_t>(snapshot - writes.begin());
+    if (before > 0) {
+      if (Status done = append_together(writes.first(before)); !done) return done;
+      writes = writes.subspan(before);
+      continue;
+    }
+    if (Status done = install(writes.front()); !done) return done;
+    writes = writes.subspan(1);
+  }
   // LevelDB has begun a new WAL: from now on the old one must be whole.
   if (wal_number_ == database_.env().wal_number()) return {};
   wal_number_ = database_.env().wal_number();
   return checkpoint();
+}
+
+Status LevelDbLogStore::append_together(std::span<const LogWrite> writes) {
+  if (Status kept = keep_promise(writes); !kept) return kept;
+  batch_.Clear();
+  Change change = unchanged();
+  for (const LogWrite& write : writes) add(write, change);
+  return commit(change);
+}
+
+LevelDbLogStore::Change LevelDbLogStore::unchanged() const {
+  return {.first = first(), .prev_term = prev_term_, .last = last(), .last_key = last_key_};
+}
+
+// The promise file first: from then on the snapshot is the state, and a start finishes what is not
+// done of the rest.
+Status LevelDbLogStore::install(const LogWrite& write) {
+  const LogPosition end{.index = write.snapshot->last_included_index,
+                        .term = write.snapshot->last_included_term};
+  Promise promise = promise_.get();
+  if (write.hard_state) promise.hard_state = *write.hard_state;
+  CHECK(promise.hard_state.current_term >= promise_.get().hard_state.current_term);
+  auto directory = next_state_directory(promise.state_directory);
+  if (!directory) return failure(directory);
+  promise.state_directory = std::move(*directory);
+  promise.begin_behind = end;
+
+  batch_.Clear();
+  Change change = unchanged();
+  if (Status begun = add_beginning(end, change); !begun) return begun;
+  const bool kept_whole = change.last == last();
+  add(write, change);
+  if (!kept_whole || write.truncate_from || promise.through.index < end.index) {
+    promise.through.index = end.index;
+    promise.through.term = end.term;
+  }
+  if (Status saved = promise_.save(promise); !saved) return saved;
+  if (Status written = commit(change); !written) return written;
+  promise.begin_behind = {};
+  return promise_.save(promise);
+}
+
+Status LevelDbLogStore::add_beginning(const LogPosition& before, Change& change) {
+  CHECK(before.index);
+  if (before.index < first().prev()) return {};  // it begins further behind
+  bool has_it = before.index <= last();
+  if (has_it) {
+    const auto own = term(before.index);
+    if (!own) return failure(own);
+    has_it = *own == before.term;
+  }
+  if (has_it && before.index == first().prev()) return {};
+  change.first = before.index.next();
+  change.prev_term = before.term;
+  if (!has_it) change.last = before.index;
+  change.anything = true;
+  return {};
+}
+
+Status LevelDbLogStore::begin_behind(const LogPosition& entry) {
+  batch_.Clear();
+  Change change = unchanged();
+  if (Status begun = add_beginning(entry, change); !begun) return begun;
+  return commit(change);
 }
 
 // Hard states first: each is to be durable before the entries of its write, and the last one stands
@@ -189,7 +265,7 @@ Status LevelDbLogStore::keep_promise(std::span<const LogWrite> writes) {
 
 void LevelDbLogStore::add(const LogWrite& write, Change& change) {
   if (write.truncate_from && *write.truncate_from <= change.last) {
-    CHECK(*write.truncate_from >= first());
+    CHECK(*write.truncate_from >= change.first);
     change.last = write.truncate_from->prev();
     change.anything = true;
   }
@@ -205,18 +281,18 @@ void LevelDbLogStore::add(const LogWrite& write, Change& change) {
 Status LevelDbLogStore::commit(const Change& change) {
   if (!change.anything) return database_.env().flag().check();
   const bool open_ended = change.last_key <= change.last;
-  if (!open_ended || !open_ended_) put_bounds(first(), prev_term_, change.last, open_ended);
+  if (!open_ended || !open_ended_ || change.first != first()) {
+    Bounds bounds{.first = change.first, .prev_term = change.prev_term, .last = {}};
+    if (!open_ended) bounds.last = change.last;
+    batch_.Put(kBoundsKey.slice(), encode(bounds));
+  }
   if (Status written = database_.write(batch_, /*sync=*/true); !written) return written;
+  first_ = change.first.value;
+  prev_term_ = change.prev_term;
   last_ = change.last.value;
   last_key_ = change.last_key;
   open_ended_ = open_ended;
   return {};
-}
-
-void LevelDbLogStore::put_bounds(Index first, Term prev_term, Index last, bool open_ended) {
-  Bounds bounds{.first = first, .prev_term = prev_term, .last = {}};
-  if (!open_ended) bounds.last = last;
-  batch_.Put(kBoundsKey.slice(), encode(bounds));
 }
 
 Status LevelDbLogStore::checkpoint() {
@@ -240,17 +316,49 @@ Status LevelDbLogStore::promise_repaired() {
   return promise_.save(next);
 }
 
-Status LevelDbLogStore::restart_behind(Index before, Term before_term) {
-  CHECK(before > last());
-  const bool open_ended = last_key_ <= before;
+Status LevelDbLogStore::cut_before(Index first_kept, Term prev_term) {
+  CHECK(first_kept <= last().next());
+  if (first_kept <= first()) return database_.env().flag().check();
   batch_.Clear();
-  put_bounds(before.next(), before_term, before, open_ended);
-  if (Status written = database_.write(batch_, /*sync=*/true); !written) return written;
-  first_ = before.next().value;
-  last_ = before.value;
-  prev_term_ = before_term;
-  open_ended_ = open_ended;
-  return {};
+  Change change = unchanged();
+  change.anything = true;
+  change.first = first_kept;
+  change.prev_term = prev_term;
+  return commit(change);
+}
+
+// What is in the memtable goes into a table of its own, which overlaps no other: together with the
+// deletions of free_cut() it would have to be merged with all that is deleted.
+Status LevelDbLogStore::prepare_cut() {
+  if (!database_.env().disk().has_background_thread()) return database_.env().flag().check();
+  const Key beyond{Index(~std::uint64_t{0})};
+  database_.compact(view_of(beyond.slice()), view_of(beyond.slice()));
+  return database_.env().flag().check();
+}
+
+// A deleted key still takes its room: LevelDB drops a value only when a compaction meets it
+// together with its deletion, and of its own accord that may be many cuts later.
+Status LevelDbLogStore::free_cut() {
+  const Key end(first());
+  if (Status deleted = delete_before(end.slice()); !deleted) return deleted;
+  if (database_.env().disk().has_background_thread()) {
+    database_.compact("", view_of(end.slice()));
+  }
+  return database_.env().flag().check();
+}
+
+Status LevelDbLogStore::delete_before(const leveldb::Slice& end) {
+  leveldb::WriteBatch batch;
+  int count = 0;
+  const auto at = database_.iterate();
+  for (at->Seek(Key(Index(1)).slice()); at->Valid() && at->key().compare(end) < 0; at->Next()) {
+    batch.Delete(at->key());
+    if (++count % kDeletionsTogether != 0) continue;
+    if (Status written = database_.write(batch, /*sync=*/false); !written) return written;
+    batch.Clear();
+  }
+  if (Status whole = database_.check(*at); !whole) return whole;
+  return database_.write(batch, /*sync=*/false);
 }
 
 Result<std::vector<Entry>> LevelDbLogStore::read(Index from, Index to, std::size_t bytes_max) {
@@ -311,6 +419,12 @@ Result<Term> LevelDbLogStore::term_at(leveldb::Iterator& at, Index index) {
   const auto entry = entry_at(index, SharedBytes(nullptr, view_of(at.value())));
   if (!entry) return failure(entry);
   return entry->term();
+}
+
+std::uint64_t LevelDbLogStore::bytes_through(Index index) {
+  const Key begin(first());
+  const Key end(index.next());
+  return index < first() ? 0 : database_.size(view_of(begin.slice()), view_of(end.slice()));
 }
 
 // The last index with the term of `from`: doubles the step until it is too far, then halves it.

@@ -13,6 +13,9 @@
 // ascend, so that LevelDB's flushes never overlap and nothing is ever rewritten; one fixed key in
 // each batch would double the CPU an entry costs. A truncation sets `end` instead of deleting, and
 // each append sets it anew until the log has grown over what was truncated; then it is open again.
+//
+// The log's beginning moves the same way: the bounds say where it is, durably, and what lies before
+// is deleted and compacted away later, in the background (free_cut).
 #pragma once
 
 #include <atomic>
@@ -52,17 +55,23 @@ class LevelDbLogStore final : public replica::LogStore {
   // --- log worker ---
   [[nodiscard]] Status append(std::span<const raft::LogWrite> writes) override;
   [[nodiscard]] Status checkpoint() override;
-  // The core has repaired what was lost (raft::PromiseRepaired): says so durably.
-  [[nodiscard]] Status promise_repaired();
-  // Makes the log an empty one that begins behind `before`, an entry with this term that lies
-  // behind its end; durable.
-  [[nodiscard]] Status restart_behind(raft::Index before, raft::Term before_term);
+  [[nodiscard]] Status promise_repaired() override;
+  [[nodiscard]] Status cut_before(raft::Index first, raft::Term prev_term) override;
+  // Makes the log begin behind this entry, which a state covers; durable. What lies behind it stays
+  // if the log has the entry, else all of it goes. Done twice it is as done once.
+  [[nodiscard]] Status begin_behind(const LogPosition& entry);
+
+  // --- upkeep worker ---
+  [[nodiscard]] Status prepare_cut() override;
+  [[nodiscard]] Status free_cut() override;
 
   // The term at `index`, at least first() - 1 and at most last(). Errors: corrupt, fatal.
   [[nodiscard]] Result<raft::Term> term(raft::Index index);
   // The terms of the whole log. Finds their borders by search: reads a logarithm of the entries of
   // each term.
   [[nodiscard]] Result<std::vector<raft::TermRun>> term_runs();
+  // About how many bytes the entries from the first through `index` have on the disk.
+  [[nodiscard]] std::uint64_t bytes_through(raft::Index index);
 
   // --- any thread ---
   [[nodiscard]] Result<std::vector<raft::Entry>> read(raft::Index from, raft::Index to,
@@ -79,9 +88,13 @@ class LevelDbLogStore final : public replica::LogStore {
 
   [[nodiscard]] Status load();
   [[nodiscard]] Status keep_promise(std::span<const raft::LogWrite> writes);
+  [[nodiscard]] Change unchanged() const;
   void add(const raft::LogWrite& write, Change& change);
+  [[nodiscard]] Status add_beginning(const LogPosition& before, Change& change);
+  [[nodiscard]] Status install(const raft::LogWrite& write);
+  [[nodiscard]] Status append_together(std::span<const raft::LogWrite> writes);
   [[nodiscard]] Status commit(const Change& change);
-  void put_bounds(raft::Index first, raft::Term prev_term, raft::Index last, bool open_ended);
+  [[nodiscard]] Status delete_before(const leveldb::Slice& end);
   [[nodiscard]] Result<raft::Term> term_at(leveldb::Iterator& at, raft::Index index);
   [[nodiscard]] Result<raft::Index> end_of_term(leveldb::Iterator& at, raft::Index from,
                                                 raft::Term term);

@@ -3,6 +3,29 @@
 #include <utility>
 
 namespace raftkv::storage {
+namespace {
+
+// An iterator: it pins files and memtables, and nothing else. Never a registered leveldb::Snapshot:
+// held over compactions it can bring obsolete values back in 1.23.
+class LevelDbView final : public kv::View {
+ public:
+  explicit LevelDbView(Database& database) : database_(database), at_(database.iterate()) {
+    at_->SeekToFirst();
+  }
+
+  [[nodiscard]] bool valid() const override { return at_->Valid(); }
+  [[nodiscard]] std::string_view key() const override { return storage::view_of(at_->key()); }
+  [[nodiscard]] std::string_view value() const override { return storage::view_of(at_->value()); }
+  void next() override { at_->Next(); }
+  void seek(std::string_view key) override { at_->Seek(slice_of(key)); }
+  [[nodiscard]] Status status() const override { return database_.check(*at_); }
+
+ private:
+  const Database& database_;
+  std::unique_ptr<leveldb::Iterator> at_;
+};
+
+}  // namespace
 
 Status LevelDbStore::create(FailStopEnv& env, const std::string& path) {
   DatabaseOptions options = kOptions;
@@ -23,14 +46,8 @@ Result<std::optional<std::string>> LevelDbStore::get(std::string_view key) {
   return database_.get(key);
 }
 
-Status LevelDbStore::scan(std::string_view begin, std::string_view end,
-                          const std::function<bool(std::string_view, std::string_view)>& visit) {
-  const auto at = database_.iterate();
-  for (at->Seek(slice_of(begin)); at->Valid(); at->Next()) {
-    if (!end.empty() && view_of(at->key()) >= end) break;
-    if (!visit(view_of(at->key()), view_of(at->value()))) break;
-  }
-  return database_.check(*at);
+std::unique_ptr<kv::View> LevelDbStore::view() {
+  return std::make_unique<LevelDbView>(database_);
 }
 
 Status LevelDbStore::write(const kv::Batch& batch) {

@@ -28,9 +28,7 @@ class LevelDbStore final : public kv::OrderedStore {
 
   // Any thread.
   [[nodiscard]] Result<std::optional<std::string>> get(std::string_view key) override;
-  [[nodiscard]] Status scan(
-      std::string_view begin, std::string_view end,
-      const std::function<bool(std::string_view, std::string_view)>& visit) override;
+  [[nodiscard]] std::unique_ptr<kv::View> view() override;
   // One thread. Errors: fatal.
   [[nodiscard]] Status write(const kv::Batch& batch) override;
   [[nodiscard]] Status sync() override;

@@ -40,6 +40,7 @@ class OverlayDisk final : public Disk {
   leveldb::Status UnlockFile(leveldb::FileLock* lock) override;
   // LevelDB's background work waits until the database is closed, which ends it before it begins:
   // nothing is compacted for a look.
+  [[nodiscard]] bool has_background_thread() const override { return false; }
   void Schedule(void (*function)(void*), void* argument) override;
   void run_background_work() override;
 

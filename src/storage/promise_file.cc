@@ -54,6 +54,8 @@ void encode(const Slot& slot, std::string& out) {
                                   &promise.names.http_address, &promise.names.raft_address}) {
     writer.sized(*text);
   }
+  writer.u64(promise.begin_behind.index.value);
+  writer.u64(promise.begin_behind.term.value);
   CHECK(out.size() <= kPromiseSlotSize);
   out.resize(kPromiseSlotSize, '\0');
   put_u64(out.data(), checksum64(std::string_view(out).substr(kChecksumSize)));
@@ -85,8 +87,11 @@ Result<Slot> decode_fields(std::string_view bytes) {
                             &promise.names.http_address, &promise.names.raft_address}) {
     *text = reader.sized();
   }
+  promise.begin_behind.index = raft::Index(reader.u64());
+  promise.begin_behind.term = raft::Term(reader.u64());
   const std::string_view rest = reader.raw(reader.left());
   const bool holds = reader.ok() && flags <= kLostFlag && zero == 0 && slot.generation > 0 &&
+                     !promise.begin_behind.index == !promise.begin_behind.term &&
                      rest.find_first_not_of('\0') == std::string_view::npos;
   if (!holds) return corrupt("its fields do not hold");
   return slot;

@@ -17,6 +17,7 @@
 //   56  u64  current term   64 u64 voted for
 //   72  u64  through: log index    80 u64 its term    88 u64 LevelDB's sequence in the log's WAL
 //   96       state directory, node's name, HTTP address, Raft address: each u32 size, bytes
+//   ..  u64  the log is to begin behind this index    .. u64 its term; both 0: nothing to be done
 //   ..       zero
 #pragma once
 
@@ -46,6 +47,13 @@ struct Through {
   bool operator==(const Through&) const = default;
 };
 
+// An entry by its place.
+struct LogPosition {
+  raft::Index index;
+  raft::Term term;
+  bool operator==(const LogPosition&) const = default;
+};
+
 // What the operator called the node when its directory was made. Each at most raft::kMemberTextMax
 // bytes.
 struct NodeNames {
@@ -61,6 +69,9 @@ struct Promise {
   Through through;
   bool lost = false;  // found to be less than what was acknowledged, and not yet repaired
   std::string state_directory;
+  // A snapshot that ends with this entry has become the state, and the log may not know it yet: its
+  // beginning and what contradicts the snapshot have to go. Index 0: nothing to be done.
+  LogPosition begin_behind;
   NodeNames names;
   bool operator==(const Promise&) const = default;
 };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -24,11 +25,6 @@ Result<bool> reaches(LevelDbLogStore& log, const Through& through) {
 
 // The applied entry is the log's, or the one before its first.
 Status agree(LevelDbLogStore& log, const replica::StateMeta& state) {
-  if (state.applied < log.first().prev()) {
-    return failure(ErrorCode::corrupt,
-                   fmt::format("the state ends with entry {}, but the log begins with {}",
-                               state.applied.value, log.first().value));
-  }
   const auto term = log.term(state.applied);
   if (!term) return failure(term);
   if (*term != state.applied_term) {
@@ -46,8 +42,8 @@ Status check_configuration(const raft::Entry& entry) {
   return {};
 }
 
-Status read_tail(LevelDbLogStore& log, Index applied, std::vector<raft::Entry>& tail) {
-  for (Index from = applied.next(); from <= log.last();) {
+Status read_tail(LevelDbLogStore& log, Index before, std::vector<raft::Entry>& tail) {
+  for (Index from = before.next(); from <= log.last();) {
     auto entries = log.read(from, log.last(), kReadBytes);
     if (!entries) return failure(entries);
     for (const raft::Entry& entry : *entries) {
@@ -68,7 +64,10 @@ Status read_log(LevelDbLogStore& log, const replica::StateMeta& state, raft::Rec
     out.last = state.applied;
     return {};
   }
-  if (Status agreed = agree(log, state); !agreed) return agreed;
+  out.state_lost = state.applied < log.first().prev();
+  if (!out.state_lost) {
+    if (Status agreed = agree(log, state); !agreed) return agreed;
+  }
   out.last = log.last();
   auto runs = log.term_runs();
   if (!runs) return failure(runs);
@@ -77,7 +76,9 @@ Status read_log(LevelDbLogStore& log, const replica::StateMeta& state, raft::Rec
   const auto prev_term = log.term(log.first().prev());
   if (!prev_term) return failure(prev_term);
   out.prev_term = *prev_term;
-  return read_tail(log, state.applied, out.tail);
+  const Index before_tail = std::max(state.applied, log.first().prev());
+  out.bytes_before_tail = log.bytes_through(before_tail);
+  return read_tail(log, before_tail, out.tail);
 }
 
 }  // namespace

@@ -10,6 +10,8 @@
 namespace raftkv::storage {
 
 // Judges what is on disk, and changes nothing there.
+// state_lost is set if the state ends before the log begins: it was damaged, say, and an empty one
+// stands in its place. The tail is all of the log then.
 // promise_lost is set if the promise file says so, or if the log does not reach `through` with its
 // term, or the state has applied more than the log has, or the log is of a later term than the
 // promise (whose vote is then unknown: the hard state becomes that term without a vote). Errors:

@@ -82,6 +82,7 @@ TEST(CommandLine, AMistakeIsOneLineAndExitCodeTwo) {
       {"serve", "--data", "d", "--id", "n", "--join", "nobody"},
       {"serve", "--data", "d", "--log-format", "xml"},
       {"serve", "--data", "d", "--value-size-max", "0"},
+      {"serve", "--data", "d", "--log-kept-bytes", "1"},
       {"init", "--data", "d"},
       {"init", "--id", "n"},
       {"member"},
@@ -117,7 +118,9 @@ TEST(CommandLine, UnderstandsServe) {
                                              "--heartbeat",
                                              "20ms",
                                              "--request-timeout",
-                                             "2s"});
+                                             "2s",
+                                             "--log-kept-bytes",
+                                             "1000000"});
   EXPECT_EQ(options.id, "node02");
   EXPECT_THAT(options.join, ElementsAre("127.0.0.1:8091", "h:1"));
   EXPECT_EQ(options.http, "127.0.0.1:8093");
@@ -127,6 +130,7 @@ TEST(CommandLine, UnderstandsServe) {
   EXPECT_EQ(options.election_timeout, 250ms);
   EXPECT_EQ(options.heartbeat_interval, 20ms);
   EXPECT_EQ(options.request_timeout, 2s);
+  EXPECT_EQ(options.log_kept_bytes, 1'000'000u);
 }
 
 TEST(CommandLine, DefaultsAreTheDesigns) {

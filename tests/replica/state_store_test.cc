@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "src/base/checksum.h"
 
 namespace raftkv::replica {
@@ -41,7 +43,7 @@ std::vector<Entry> sample_log() {
 }
 
 // A store that fails where it is told to.
-class FaultyStore final : public kv::OrderedStore {
+class FaultyStore final : public kv::ReplaceableStore {
  public:
   Result<std::optional<std::string>> get(std::string_view key) override { return store.get(key); }
   Status write(const kv::Batch& batch) override {
@@ -52,10 +54,10 @@ class FaultyStore final : public kv::OrderedStore {
     ++syncs;
     return {};
   }
-  Status scan(std::string_view begin, std::string_view end,
-              const std::function<bool(std::string_view, std::string_view)>& visit) override {
-    return store.scan(begin, end, visit);
-  }
+  std::unique_ptr<kv::View> view() override { return store.view(); }
+  Result<kv::OrderedStore*> begin_incoming() override { return store.begin_incoming(); }
+  Status discard_incoming() override { return store.discard_incoming(); }
+  Status adopt_incoming() override { return store.adopt_incoming(); }
   kv::MemoryStore store;
   bool fail_writes = false;
   int syncs = 0;
@@ -186,6 +188,108 @@ TEST(StateStoreDeathTest, AGapIsABug) {
   ASSERT_TRUE(state.load());
   const std::vector<Entry> log{noop(1, 2)};
   EXPECT_DEATH((void)state.apply(log), "in order");
+}
+
+// --- snapshots ---
+
+class SnapshotTest : public testing::Test {
+ protected:
+  SnapshotTest() {
+    EXPECT_TRUE(sender_.load());
+    EXPECT_TRUE(sender_.apply(sample_log()));
+    EXPECT_TRUE(receiver_.load());
+    EXPECT_TRUE(receiver_.apply(std::vector{command(1, 1, kv::Set{{{"old", "1"}}})}));
+  }
+  std::vector<StateChunk> chunks(std::size_t bytes_max) {
+    const auto reader = sender_.open_snapshot();
+    EXPECT_EQ((*reader)->meta(), sender_.load().value());
+    std::vector<StateChunk> out;
+    do {
+      out.push_back((*reader)->next(bytes_max).value());
+    } while (!out.back().last);
+    return out;
+  }
+  Status receive(const std::vector<StateChunk>& all) {
+    bool first = true;
+    for (const StateChunk& chunk : all) {
+      if (Status done = receiver_.receive(chunk.data, std::exchange(first, false)); !done) {
+        return done;
+      }
+    }
+    const auto complete = receiver_.complete(all.back().contents_digest);
+    return complete ? Status() : Status(failure(complete));
+  }
+  kv::MemoryStore from_;
+  FaultyStore to_;
+  StateStore sender_{from_};
+  StateStore receiver_{to_};
+};
+
+TEST_F(SnapshotTest, IsTheSameStateHoweverItIsCut) {
+  for (const std::size_t bytes_max : {1, 40, 100000}) {
+    const auto all = chunks(bytes_max);
+    EXPECT_EQ(all.size() > 1, bytes_max < 100000);
+    EXPECT_EQ(all.back().contents_digest, kv::contents_digest(from_).value());
+    ASSERT_TRUE(receive(all));
+    EXPECT_EQ(receiver_.get("old")->value().bytes, "1") << "not yet the state";
+    EXPECT_EQ(receiver_.adopt().value(), sender_.load().value());
+    EXPECT_EQ(to_.store.contents(), from_.contents());
+    const std::vector next = {command(4, 8, kv::Set{{{"new", "1"}}})};
+    EXPECT_EQ(receiver_.apply(next)->meta.applied, Index(8)) << "the next entry follows";
+    ASSERT_TRUE(receiver_.discard());
+    to_.store = {};
+    ASSERT_TRUE(receiver_.load());
+    ASSERT_TRUE(receiver_.apply(std::vector{command(1, 1, kv::Set{{{"old", "1"}}})}));
+  }
+}
+
+TEST_F(SnapshotTest, ShowsTheStateOfTheMomentItWasOpened) {
+  const auto reader = sender_.open_snapshot();
+  ASSERT_TRUE(sender_.apply(std::vector{command(4, 8, kv::Set{{{"y", "later"}}})}));
+  const auto chunk = (*reader)->next(100000);
+  EXPECT_EQ(chunk->data.find("later"), std::string::npos);
+  EXPECT_EQ((*reader)->meta().applied, Index(7));
+}
+
+TEST_F(SnapshotTest, OfNothingIsRefused) {
+  kv::MemoryStore empty;
+  StateStore state(empty);
+  EXPECT_EQ(state.open_snapshot().error().code, ErrorCode::not_found);
+}
+
+TEST_F(SnapshotTest, AChangedByteIsFound) {
+  const auto all = chunks(100000);
+  ASSERT_EQ(all.size(), 1u);
+  for (std::size_t at = 0; at < all.front().data.size(); ++at) {
+    auto changed = all;
+    changed.front().data[at] = static_cast<char>(changed.front().data[at] ^ 1);
+    const Status status = receive(changed);
+    ASSERT_FALSE(status) << at;
+    EXPECT_EQ(status.error().code, ErrorCode::corrupt) << at;
+  }
+  EXPECT_EQ(receiver_.get("old")->value().bytes, "1");
+}
+
+TEST_F(SnapshotTest, AMissingADoubledAndASwappedChunkAreFound) {
+  const auto all = chunks(1);
+  ASSERT_GT(all.size(), 1u);
+  auto missing = all;
+  missing.erase(missing.begin());
+  EXPECT_EQ(receive(missing).error().code, ErrorCode::corrupt);
+  auto doubled = all;
+  doubled.insert(doubled.begin(), all.front());
+  EXPECT_EQ(receive(doubled).error().code, ErrorCode::corrupt);
+  auto swapped = all;
+  std::swap(swapped[0], swapped[1]);
+  EXPECT_EQ(receive(swapped).error().code, ErrorCode::corrupt);
+}
+
+TEST_F(SnapshotTest, WithoutItsBeginningIsRefused) {
+  EXPECT_EQ(receiver_.receive(chunks(1)[1].data, false).error().code, ErrorCode::invalid);
+  EXPECT_EQ(receiver_.complete(0).error().code, ErrorCode::invalid);
+  ASSERT_TRUE(receiver_.receive(chunks(1)[0].data, true));
+  ASSERT_TRUE(receiver_.discard());
+  EXPECT_EQ(receiver_.complete(0).error().code, ErrorCode::invalid);
 }
 
 }  // namespace

@@ -34,7 +34,7 @@ void World::Node::start() {
   const std::uint64_t seed = world_.prng_.next();
   host = std::make_unique<Host>(options, identity, std::move(recovered), *meta,
                                 HostPorts{*this, *this, log_worker, apply_worker, read_worker,
-                                          *this, *this, *log_store, *state_store},
+                                          upkeep_worker, *this, *this, *log_store, *state_store},
                                 Prng(seed));
 }
 
@@ -43,9 +43,11 @@ void World::Node::stop_process() {
   log_worker.jobs.clear();
   apply_worker.jobs.clear();
   read_worker.jobs.clear();
+  upkeep_worker.jobs.clear();
   host.reset();
   // Of what was written and not synced the machine may have saved a part.
   log = log_store->torn(world_.prng_.below(log_store->unsynced() + 1));
+  contents.restart(log.state_number);
   turn_asked = false;
   wake_up = kNever;
   kept.clear();
@@ -157,7 +159,7 @@ void World::kill(const std::string& name, bool silently) {
 
 void World::forget_state(const std::string& name) {
   CHECK(!node(name).up());
-  node(name).contents = FillableStore();
+  node(name).contents.forget();
 }
 
 // --- network ---
@@ -195,6 +197,7 @@ void World::collect(std::vector<Choice>& out) const {
     if (!n->log_worker.jobs.empty() && !n->log_stalled) out.push_back({n, 1, 0});
     if (!n->apply_worker.jobs.empty() && !n->apply_stalled) out.push_back({n, 2, 0});
     if (!n->read_worker.jobs.empty() && !n->read_stalled) out.push_back({n, 3, 0});
+    if (!n->upkeep_worker.jobs.empty()) out.push_back({n, 5, 0});
   }
   for (std::size_t i = 0; i < network_.size(); ++i) out.push_back({nullptr, 4, i});
 }
@@ -210,6 +213,8 @@ void World::run(const Choice& choice) {
       return choice.node->apply_worker.pump();
     case 3:
       return choice.node->read_worker.pump();
+    case 5:
+      return choice.node->upkeep_worker.pump();
     default: {
       Packet packet = std::move(network_[choice.packet]);
       network_.erase(network_.begin() + static_cast<std::ptrdiff_t>(choice.packet));

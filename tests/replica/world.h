@@ -96,7 +96,7 @@ class World {
   friend class Node;
   struct Choice {
     Node* node = nullptr;
-    int what = 0;            // 0 turn, 1 to 3 a worker, 4 a frame
+    int what = 0;            // 0 turn, 1 to 3 and 5 a worker, 4 a frame
     std::size_t packet = 0;  // of network_
   };
   void collect(std::vector<Choice>& out) const;
@@ -120,7 +120,7 @@ class World {
 };
 
 // A store whose disk can run full.
-class FillableStore final : public kv::OrderedStore {
+class FillableStore final : public kv::ReplaceableStore {
  public:
   bool full = false;
 
@@ -132,15 +132,28 @@ class FillableStore final : public kv::OrderedStore {
     return memory_.write(batch);
   }
   [[nodiscard]] Status sync() override { return memory_.sync(); }
-  [[nodiscard]] Status scan(
-      std::string_view begin, std::string_view end,
-      const std::function<bool(std::string_view, std::string_view)>& visit) override {
-    return memory_.scan(begin, end, visit);
+  [[nodiscard]] std::unique_ptr<kv::View> view() override { return memory_.view(); }
+  [[nodiscard]] Result<kv::OrderedStore*> begin_incoming() override {
+    return memory_.begin_incoming();
+  }
+  [[nodiscard]] Status discard_incoming() override { return memory_.discard_incoming(); }
+  [[nodiscard]] Status adopt_incoming() override {
+    ++number_;
+    return memory_.adopt_incoming();
+  }
+  void forget() { memory_ = {}; }
+  // The process is gone. The state that counts is this one (LogImage::state_number): this, or the
+  // one that was received.
+  void restart(std::uint64_t number) {
+    if (number > number_) (void)adopt_incoming();
+    (void)memory_.discard_incoming();
+    number_ = number;
   }
   [[nodiscard]] const kv::MemoryStore& memory() const { return memory_; }
 
  private:
   kv::MemoryStore memory_;
+  std::uint64_t number_ = 1;
 };
 
 // One node: its disk outlives its process.
@@ -190,6 +203,7 @@ class World::Node final : public Clock, public PeerNetwork, public Responder, pu
   HandWorker log_worker;
   HandWorker apply_worker;
   HandWorker read_worker;
+  HandWorker upkeep_worker;
   bool turn_asked = false;
   Time wake_up = kNever;
 

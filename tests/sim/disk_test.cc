@@ -17,8 +17,12 @@ struct Witness final : DiskWitness {
   void durable_hard_state(const raft::HardState& hard_state) override { hard = hard_state; }
   void durable_truncated(Index from) override { terms.resize(from.value - 1); }
   void durable_appended(const raft::Entry& entry) override { terms.push_back(entry.term().value); }
+  void durable_cut(Index first) override { cut = first; }
+  void durable_installed(Index index, Term) override { installed = index; }
   raft::HardState hard;
   std::vector<std::uint64_t> terms;
+  Index cut;
+  Index installed;
 };
 
 raft::Entry entry(std::uint64_t term, std::uint64_t index) {
@@ -135,6 +139,76 @@ TEST(Disk, TruncationTakesThePromiseOfItsLengthBackFirst) {
     const replica::LogImage image = f.disk.image();
     EXPECT_LE(image.through, image.last()) << "no crash loses a promise";
   }
+}
+
+TEST(Disk, ACutMovesTheBeginning) {
+  Fixture f;
+  ASSERT_TRUE(f.disk.cut_before(Index(3), Term(1)));
+  EXPECT_EQ(f.witness.cut, Index(3));
+  Prng prng(1);
+  f.disk.crash(Crash::power, prng);
+  EXPECT_EQ(f.disk.image().first(), Index(3));
+  EXPECT_EQ(f.terms(), "1");
+  EXPECT_FALSE(f.disk.read(Index(2), Index(3), 100));
+}
+
+// Receives "new" and writes the log write that installs it, behind entry 2 of the term.
+Status install(Fixture& f, std::uint64_t term) {
+  kv::Batch batch;
+  batch.put('k', "new", "1", 2);
+  auto incoming = f.disk.begin_incoming();
+  if (!incoming) return failure(incoming);
+  if (Status written = (*incoming)->write(batch); !written) return written;
+  if (Status synced = (*incoming)->sync(); !synced) return synced;
+  raft::LogWrite write = write_of({}, {}, {});
+  write.snapshot = raft::SnapshotMeta{.last_included_index = Index(2),
+                                      .last_included_term = Term(term),
+                                      .configuration_index = {},
+                                      .configuration = {}};
+  return f.disk.append({&write, 1});
+}
+
+TEST(Disk, ACrashWhileASnapshotIsInstalledLeavesTheOldOrTheNew) {
+  // Operations: the promise that switches, the cut, its sync, the promise that it is done.
+  for (const std::uint64_t term : {1, 2}) {
+    const std::string behind = term == 1 ? "1" : "";  // a log that contradicts it goes
+    for (const Crash kind : {Crash::process, Crash::power}) {
+      for (std::uint64_t operations = 0; operations <= 4; ++operations) {
+        for (std::uint64_t seed = 0; seed < 10; ++seed) {
+          Fixture f;
+          kv::Batch batch;
+          batch.put('k', "old", "0", 1);
+          ASSERT_TRUE(f.disk.write(batch));
+          ASSERT_TRUE(f.disk.sync());
+          ASSERT_TRUE(f.disk.checkpoint());
+          f.disk.freeze_after(operations);
+          const bool began = operations > 0;
+          EXPECT_EQ(install(f, term).has_value(), operations == 4);
+          Prng prng(seed);
+          f.disk.crash(kind, prng);
+          EXPECT_EQ(f.disk.contents().begin()->first, began ? "knew" : "kold");
+          EXPECT_EQ(f.disk.contents().size(), 1u);
+          EXPECT_EQ(f.terms(), began ? behind : "111");
+          EXPECT_EQ(f.disk.image().first(), Index(began ? 3 : 1));
+          EXPECT_EQ(f.witness.installed, Index(began ? 2 : 0));
+          EXPECT_LE(f.disk.image().through, f.disk.image().last()) << "no crash loses a promise";
+        }
+      }
+    }
+  }
+}
+
+TEST(Disk, WhatWasReceivedOfASnapshotIsGoneAfterACrash) {
+  Fixture f;
+  kv::Batch batch;
+  batch.put('k', "new", "1", 2);
+  const auto incoming = f.disk.begin_incoming();
+  ASSERT_TRUE(incoming);
+  ASSERT_TRUE((*incoming)->write(batch));
+  ASSERT_TRUE((*incoming)->sync());
+  Prng prng(1);
+  f.disk.crash(Crash::process, prng);
+  EXPECT_TRUE(f.disk.contents().empty());
 }
 
 }  // namespace

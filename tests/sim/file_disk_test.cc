@@ -140,7 +140,7 @@ class Life {
         done = node.log_store->checkpoint();
         break;
       case 1:
-        done = node.store->sync();
+        done = node.state_store->sync();
         break;
       case 2:
         disk_.run_background_work();

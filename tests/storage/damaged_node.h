@@ -58,7 +58,7 @@ inline void live(LivedNode& lived, OpenedNode& node, std::uint64_t term) {
     CHECK(node.log_store->append({&write, 1}).has_value());
     CHECK(node.state_store->apply(write.entries).has_value());
     lived.log.push_back(write.entries.front());
-    if (i == kEntriesARun / 2) CHECK(node.store->sync().has_value());
+    if (i == kEntriesARun / 2) CHECK(node.state_store->sync().has_value());
     if (i % 16 == 0) CHECK(node.log_store->checkpoint().has_value());
   }
   CHECK(node.log_store->checkpoint().has_value());

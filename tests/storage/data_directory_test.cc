@@ -4,9 +4,12 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <map>
+#include <utility>
 
 #include "src/base/bytes.h"
 #include "src/base/checksum.h"
+#include "tests/storage/log_fixture.h"
 #include "tests/storage/test_disk.h"
 
 namespace raftkv::storage {
@@ -144,6 +147,209 @@ TEST(DataDirectory, AfterALossOfPowerTheLogRedoesWhatTheStateLacks) {
   const auto applied = other->state_store->apply(other->recovered.tail);
   ASSERT_TRUE(applied);
   EXPECT_EQ(applied->meta, node->state_store->load().value());
+}
+
+// --- a state that was damaged ---
+
+std::vector<std::string> state_directories(TestDisk& disk) {
+  std::vector<std::string> names;
+  EXPECT_TRUE(disk.GetChildren("/a/d", &names).ok());
+  std::erase_if(names, [](const std::string& name) { return !name.starts_with("state-"); });
+  return names;
+}
+
+void damage_state(TestDisk& disk, bool missing) {
+  if (missing) return disk.restore("/a/d/state-1", TestDisk());
+  disk.set_contents("/a/d/state-1/CURRENT", "MANIFEST-999999\n");
+}
+
+TEST(DataDirectory, TheLogRebuildsAStateThatWasDamaged) {
+  for (const bool missing : {false, true}) {
+    const auto disk = used_node();
+    damage_state(*disk, missing);
+    for (int start = 0; start < 2; ++start) {
+      const auto directory = take(*disk, false);
+      auto node = directory->open();
+      ASSERT_TRUE(node) << node.error().message;
+      EXPECT_EQ(node->state_damage.empty(), start == 1);
+      EXPECT_EQ(node->recovered.applied, Index());
+      EXPECT_FALSE(node->recovered.state_lost);
+      EXPECT_FALSE(node->recovered.promise_lost);
+      ASSERT_EQ(node->recovered.tail.size(), 3u);
+      EXPECT_EQ(state_directories(*disk), (std::vector<std::string>{"state-2"}));
+      if (start == 1) {
+        ASSERT_TRUE(node->state_store->apply(node->recovered.tail));
+        EXPECT_EQ(node->state_store->get("k").value(), (kv::Value{"3", 3}));
+      }
+      disk->run_background_work();
+    }
+  }
+}
+
+TEST(DataDirectory, WithoutTheBeginningOfTheLogADamagedStateIsLost) {
+  for (const bool missing : {false, true}) {
+    const auto disk = used_node();
+    {
+      const auto directory = take(*disk, false);
+      ASSERT_TRUE(directory->open()->log_store->cut_before(Index(3), Term(1)));
+      disk->run_background_work();
+    }
+    damage_state(*disk, missing);
+    for (int start = 0; start < 2; ++start) {
+      const auto directory = take(*disk, false);
+      const auto node = directory->open();
+      ASSERT_TRUE(node) << node.error().message;
+      EXPECT_TRUE(node->recovered.state_lost);
+      EXPECT_FALSE(node->recovered.promise_lost);
+      EXPECT_EQ(node->recovered.applied, Index());
+      EXPECT_EQ(node->recovered.first, Index(3));
+      EXPECT_EQ(node->recovered.prev_term, Term(1));
+      EXPECT_EQ(node->recovered.tail.size(), 1u) << "all of the log";
+      disk->run_background_work();
+    }
+  }
+}
+
+TEST(DataDirectory, ADamagedStateThatCannotBeReplacedIsAnError) {
+  const auto made = used_node();
+  damage_state(*made, false);
+  for (std::uint64_t n = 1;; ++n) {
+    const auto disk = made->after_kill();
+    disk->fail_at(n);
+    const Error error = error_of_open(*disk);
+    disk->run_background_work();
+    if (disk->failures() == 0) break;
+    EXPECT_EQ(error.code, ErrorCode::fatal) << n << error.message;
+    disk->fail_at(0);
+    const auto image = disk->after_power_loss();
+    const auto directory = take(*image, false);
+    const auto node = directory->open();
+    ASSERT_TRUE(node) << n << node.error().message;
+    EXPECT_EQ(node->recovered.tail.size(), 3u) << n;
+    image->run_background_work();
+  }
+}
+
+// --- snapshots ---
+
+// What a node that is ahead sends: entries 1 to 8 are in it.
+std::vector<replica::StateChunk> snapshot_of_eight() {
+  TestDisk disk;
+  const auto directory = take(disk);
+  EXPECT_TRUE(directory->create_cluster(kCluster, kInstance, kNames));
+  disk.run_background_work();
+  auto node = directory->open();
+  use(*node);
+  for (std::uint64_t index = 4; index <= 8; ++index) {
+    EXPECT_TRUE(node->state_store->apply(command(index, std::to_string(index)).entries));
+  }
+  const auto reader = node->state_store->open_snapshot();
+  std::vector<replica::StateChunk> chunks;
+  do {
+    chunks.push_back((*reader)->next(1).value());
+  } while (!chunks.back().last);
+  EXPECT_GT(chunks.size(), 1u);
+  return chunks;
+}
+
+// Receives and installs it, and goes on with entry 9.
+void install(OpenedNode& node, TestDisk& disk) {
+  bool first = true;
+  for (const replica::StateChunk& chunk : snapshot_of_eight()) {
+    ASSERT_TRUE(node.state_store->receive(chunk.data, std::exchange(first, false)));
+    if (!chunk.last) continue;
+    const auto complete = node.state_store->complete(chunk.contents_digest);
+    ASSERT_TRUE(complete) << complete.error().message;
+    raft::LogWrite write;
+    write.snapshot = raft::SnapshotMeta{.last_included_index = complete->applied,
+                                        .last_included_term = complete->applied_term,
+                                        .configuration_index = complete->configuration_index,
+                                        .configuration = complete->configuration};
+    ASSERT_TRUE(node.log_store->append({&write, 1}));
+  }
+  disk.run_background_work();
+  EXPECT_EQ(node.state_store->adopt()->applied, Index(8));
+  const raft::LogWrite write = command(9, "9");
+  ASSERT_TRUE(node.log_store->append({&write, 1}));
+  ASSERT_TRUE(node.state_store->apply(write.entries));
+}
+
+TEST(DataDirectory, ASnapshotBecomesTheState) {
+  const auto disk = used_node();
+  const auto directory = take(*disk, false);
+  auto node = directory->open();
+  ASSERT_TRUE(node);
+  const auto old_view = node->states->view();
+  install(*node, *disk);
+  EXPECT_EQ(node->state_store->get("k").value(), (kv::Value{"9", 9}));
+  EXPECT_EQ(old_view->key(), "kk");
+  EXPECT_EQ(kv::parse_stored_value(old_view->value())->index, 3u) << "a view stays what it was";
+  const auto image = disk->after_power_loss();
+  const auto again_directory = take(*image, false);
+  const auto again = again_directory->open();
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->state.applied, Index(8));
+  EXPECT_EQ(log_of(again->recovered.tail), (Log{{9, 1}}));
+  EXPECT_EQ(again->recovered.first, Index(9));
+  EXPECT_FALSE(again->recovered.promise_lost);
+  EXPECT_EQ(state_directories(*image), (std::vector<std::string>{"state-2"}));
+  disk->run_background_work();
+}
+
+TEST(DataDirectory, TheOldStateGoesWithItsLastView) {
+  const auto disk = used_node();
+  const auto directory = take(*disk, false);
+  auto node = directory->open();
+  ASSERT_TRUE(node);
+  auto old_view = node->states->view();
+  install(*node, *disk);
+  EXPECT_EQ(state_directories(*disk).size(), 2u);
+  old_view.reset();
+  EXPECT_EQ(state_directories(*disk), (std::vector<std::string>{"state-2"}));
+  disk->run_background_work();
+}
+
+TEST(DataDirectory, ADiscardedSnapshotLeavesNothing) {
+  const auto disk = used_node();
+  const auto directory = take(*disk, false);
+  auto node = directory->open();
+  ASSERT_TRUE(node);
+  ASSERT_TRUE(node->state_store->receive(snapshot_of_eight().front().data, true));
+  EXPECT_EQ(state_directories(*disk).size(), 2u);
+  ASSERT_TRUE(node->state_store->discard());
+  EXPECT_EQ(state_directories(*disk), (std::vector<std::string>{"state-1"}));
+  disk->run_background_work();
+}
+
+TEST(DataDirectory, ACrashWhileASnapshotIsReceivedLeavesTheOldStateOrTheNew) {
+  const auto disk = used_node();
+  const auto directory = take(*disk, false);
+  auto node = directory->open();
+  ASSERT_TRUE(node);
+  std::map<std::uint64_t, int> found;  // by the state's index
+  disk->on_operation([&] {
+    for (const bool power : {false, true}) {
+      const auto image = power ? disk->after_power_loss() : disk->after_kill();
+      const auto again_directory = take(*image, false);
+      const auto again = again_directory->open();
+      ASSERT_TRUE(again) << again.error().message;
+      ++found[again->state.applied.value];
+      EXPECT_FALSE(again->recovered.promise_lost);
+      EXPECT_FALSE(again->recovered.state_lost);
+      EXPECT_EQ(again->state_damage, "");
+      EXPECT_EQ(state_directories(*image).size(), 1u) << "no leftovers";
+      // Of the first three entries nothing is synced but the log.
+      const bool is_new = again->state.applied >= Index(8);
+      EXPECT_EQ(again->recovered.first, Index(is_new ? 9 : 1));
+      EXPECT_EQ(again->recovered.last >= Index(8), is_new);
+      image->run_background_work();
+    }
+  });
+  install(*node, *disk);
+  disk->on_operation({});
+  disk->run_background_work();
+  EXPECT_GT(found[3], 10);
+  EXPECT_GT(found[8], 10);
 }
 
 // --- promises that were lost ---
@@ -407,13 +613,6 @@ TEST(DataDirectoryRefuses, NamesOfNoLegalSize) {
                           .raft_address = std::string(256, 'r')};
   ASSERT_TRUE(directory->create_cluster(kCluster, kInstance, longest));
   EXPECT_EQ(directory->open()->names, longest);
-}
-
-TEST(DataDirectoryRefuses, OneWithoutItsState) {
-  const auto disk = used_node();
-  disk->restore("/a/d/state-1", TestDisk());
-  expect_sentence(error_of_open(*disk), ErrorCode::corrupt, "join its cluster again");
-  EXPECT_FALSE(disk->FileExists("/a/d/state-1/CURRENT")) << "never made by accident";
 }
 
 TEST(DataDirectoryRefuses, OneWithoutAWholePromise) {

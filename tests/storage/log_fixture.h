@@ -62,6 +62,10 @@ class LogRun {
     auto log = LevelDbLogStore::open(run->env_, "/d/log", *run->promise_);
     if (!log) return failure(log);
     run->log_ = std::move(*log);
+    // As DataDirectory::open does.
+    if (const LogPosition& behind = run->promise().begin_behind; behind.index) {
+      if (Status begun = run->log_->begin_behind(behind); !begun) return failure(begun);
+    }
     return run;
   }
   ~LogRun() { disk_.run_background_work(); }
@@ -101,6 +105,7 @@ inline void make_log(TestDisk& disk) {
   disk.run_background_work();
   Promise promise;
   promise.hard_state.current_term = raft::Term(1);
+  promise.state_directory = "state-1";
   CHECK(PromiseFile::create(env, "/d", promise).has_value());
 }
 

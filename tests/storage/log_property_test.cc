@@ -11,7 +11,7 @@ namespace {
 using raft::Index;
 using raft::Term;
 
-enum class Kind { append, overwrite, vote, checkpoint, restart, lose_power };
+enum class Kind { append, overwrite, vote, install, cut, checkpoint, restart, lose_power };
 
 struct Step {
   Kind kind = Kind::append;
@@ -21,8 +21,8 @@ struct Step {
 };
 
 std::ostream& operator<<(std::ostream& out, const Step& step) {
-  static constexpr const char* kNames[] = {"append",     "overwrite", "vote",
-                                           "checkpoint", "restart",   "lose_power"};
+  static constexpr const char* kNames[] = {"append", "overwrite",  "vote",    "install",
+                                           "cut",    "checkpoint", "restart", "lose_power"};
   return out << kNames[static_cast<int>(step.kind)] << " at=" << step.at << " count=" << step.count
              << " new_term=" << step.new_term;
 }
@@ -32,6 +32,8 @@ rc::Gen<Step> steps() {
       rc::gen::set(&Step::kind, rc::gen::weightedElement<Kind>({{6, Kind::append},
                                                                 {3, Kind::overwrite},
                                                                 {2, Kind::vote},
+                                                                {1, Kind::install},
+                                                                {2, Kind::cut},
                                                                 {2, Kind::checkpoint},
                                                                 {2, Kind::restart},
                                                                 {2, Kind::lose_power}})),
@@ -41,7 +43,22 @@ rc::Gen<Step> steps() {
 }
 
 struct Model {
+  std::uint64_t before = 0;  // the entry before the first
+  std::uint64_t before_term = 0;
   std::vector<std::uint64_t> terms;
+  [[nodiscard]] std::uint64_t last() const { return before + terms.size(); }
+  [[nodiscard]] std::uint64_t term(std::uint64_t index) const {
+    return index == before ? before_term : terms[index - before - 1];
+  }
+  void begin_behind(std::uint64_t index, std::uint64_t term_there) {
+    if (index <= last() && term(index) == term_there) {
+      terms.erase(terms.begin(), terms.begin() + static_cast<std::ptrdiff_t>(index - before));
+    } else {
+      terms.clear();
+    }
+    before = index;
+    before_term = term_there;
+  }
   raft::HardState hard_state{.current_term = Term(1), .voted_for = {}};
 };
 
@@ -49,20 +66,29 @@ std::vector<raft::TermRun> runs_of(const Model& model) {
   std::vector<raft::TermRun> runs;
   for (std::size_t i = 0; i < model.terms.size(); ++i) {
     const Term term(model.terms[i]);
-    if (runs.empty() || runs.back().term != term) runs.push_back({term, Index(i + 1)});
+    if (runs.empty() || runs.back().term != term)
+      runs.push_back({term, Index(model.before + i + 1)});
   }
   return runs;
 }
 
 void expect_same(LogRun& run, const Model& model) {
   Log expected;
-  for (const std::uint64_t term : model.terms) expected.emplace_back(expected.size() + 1, term);
+  for (const std::uint64_t term : model.terms) {
+    expected.emplace_back(model.before + expected.size() + 1, term);
+  }
   RC_ASSERT(run.all() == expected);
   RC_ASSERT(run.log().term_runs().value() == runs_of(model));
   RC_ASSERT(run.promise().hard_state == model.hard_state);
-  const auto recovered = run.recover();
+  RC_ASSERT(run.log().first() == Index(model.before + 1));
+  RC_ASSERT(run.log().term(Index(model.before)).value() == Term(model.before_term));
+  replica::StateMeta state;
+  state.applied = Index(model.before);
+  state.applied_term = Term(model.before_term);
+  const auto recovered = run.recover(state);
   RC_ASSERT(recovered.has_value());
   RC_ASSERT(!recovered->promise_lost);
+  RC_ASSERT(!recovered->state_lost);
   RC_ASSERT(log_of(recovered->tail) == expected);
 }
 
@@ -75,14 +101,25 @@ raft::LogWrite write_for(const Step& step, Model& model) {
     write.hard_state = model.hard_state;
   }
   if (step.kind == Kind::vote) return write;
+  if (step.kind == Kind::install) {
+    // Of an entry of the log, or one that contradicts it, or further behind.
+    const std::uint64_t index = model.before + 1 + step.at;
+    const bool has = index <= model.last() && !step.new_term;
+    const std::uint64_t term = has ? model.term(index) : model.hard_state.current_term.value;
+    write.snapshot = raft::SnapshotMeta{.last_included_index = Index(index),
+                                        .last_included_term = Term(term),
+                                        .configuration_index = {},
+                                        .configuration = {}};
+    model.begin_behind(index, term);
+  }
   if (step.kind == Kind::overwrite && !model.terms.empty()) {
     const std::size_t keep = step.at % model.terms.size();
-    write.truncate_from = Index(keep + 1);
+    write.truncate_from = Index(model.before + keep + 1);
     model.terms.resize(keep);
   }
   for (std::uint64_t i = 0; i < step.count; ++i) {
     model.terms.push_back(model.hard_state.current_term.value);
-    write.entries.push_back(entry_of(model.terms.back(), model.terms.size()));
+    write.entries.push_back(entry_of(model.terms.back(), model.last()));
   }
   return write;
 }
@@ -98,8 +135,16 @@ RC_GTEST_PROP(LogStoreLaw, IsAListOfEntriesWhateverRestarts, ()) {
       case Kind::append:
       case Kind::overwrite:
       case Kind::vote:
+      case Kind::install:
         RC_ASSERT(run->append(write_for(step, model)).has_value());
         break;
+      case Kind::cut: {
+        const std::uint64_t index = std::min(model.before + step.at, model.last());
+        RC_ASSERT(run->log().cut_before(Index(index + 1), Term(model.term(index))).has_value());
+        model.begin_behind(index, model.term(index));
+        if (step.new_term) RC_ASSERT(run->log().free_cut().has_value());
+        break;
+      }
       case Kind::checkpoint:
         RC_ASSERT(run->log().checkpoint().has_value());
         break;
@@ -126,7 +171,7 @@ RC_GTEST_PROP(LogStoreLaw, WritesMayBePutTogether, ()) {
   Model model;
   std::vector<raft::LogWrite> writes;
   for (const Step& step : plan) {
-    if (step.kind <= Kind::vote) writes.push_back(write_for(step, model));
+    if (step.kind <= Kind::install) writes.push_back(write_for(step, model));
     if (step.kind == Kind::checkpoint) {
       RC_ASSERT(run->log().append(writes).has_value());
       RC_ASSERT(run->log().checkpoint().has_value());

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+
 #include "tests/storage/log_fixture.h"
 
 namespace raftkv::storage {
@@ -311,8 +314,8 @@ TEST_F(LogStoreTest, RefusesAnEntryThatChangedAtRest) {
 TEST_F(LogStoreTest, BeginsAnewBehindAnIndex) {
   append(write_of(0, {1, 1, 1, 1, 1, 1, 1, 1}));
   append(overwrite_of(3, {2}));  // 4 to 8 keep keys
-  ASSERT_TRUE(run_->log().restart_behind(Index(6), Term(3)));
   for (int round = 0; round < 2; ++round) {
+    ASSERT_TRUE(run_->log().begin_behind({Index(6), Term(3)})) << "done twice it is as done once";
     EXPECT_EQ(run_->log().first(), Index(7));
     EXPECT_EQ(run_->log().last(), Index(6));
     EXPECT_EQ(run_->log().term(Index(6)).value(), Term(3));
@@ -323,6 +326,104 @@ TEST_F(LogStoreTest, BeginsAnewBehindAnIndex) {
   append(write_of(6, {3, 4, 4}));
   start();
   EXPECT_EQ(all(), (Log{{7, 3}, {8, 4}, {9, 4}}));
+}
+
+TEST_F(LogStoreTest, ACutMovesTheBeginningAndNothingElse) {
+  append(write_of(0, {1, 1, 2, 2, 2}));
+  ASSERT_TRUE(run_->log().cut_before(Index(4), Term(2)));
+  ASSERT_TRUE(run_->log().cut_before(Index(3), Term(1))) << "cut further already";
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_EQ(all(), (Log{{4, 2}, {5, 2}}));
+    EXPECT_EQ(run_->log().term(Index(3)).value(), Term(2));
+    EXPECT_EQ(run_->log().read(Index(3), Index(4), 100).error().code, ErrorCode::not_found);
+    EXPECT_EQ(run_->log().term_runs().value(), (std::vector<raft::TermRun>{{Term(2), Index(4)}}));
+    if (round == 1) {
+      ASSERT_TRUE(run_->log().prepare_cut());
+      ASSERT_TRUE(run_->log().free_cut());
+    }
+    start();
+  }
+  ASSERT_TRUE(run_->log().cut_before(Index(6), Term(2))) << "all of it";
+  ASSERT_TRUE(run_->log().free_cut());
+  start();
+  EXPECT_EQ(all(), Log{});
+  EXPECT_EQ(run_->log().last(), Index(5));
+  append(write_of(5, {3}));
+  start();
+  EXPECT_EQ(all(), (Log{{6, 3}}));
+}
+
+// --- snapshots ---
+
+raft::LogWrite install_of(std::uint64_t index, std::uint64_t term,
+                          const std::vector<std::uint64_t>& terms = {}) {
+  raft::LogWrite write = write_of(index, terms);
+  write.snapshot = raft::SnapshotMeta{.last_included_index = Index(index),
+                                      .last_included_term = Term(term),
+                                      .configuration_index = Index(1),
+                                      .configuration = {}};
+  return write;
+}
+
+TEST_F(LogStoreTest, ASnapshotThatTheLogHasLeavesWhatFollowsIt) {
+  append(write_of(0, {1, 1, 2, 2, 2}));
+  ASSERT_TRUE(run_->log().checkpoint());
+  append(install_of(3, 2));
+  EXPECT_EQ(run_->promise().state_directory, "state-2");
+  EXPECT_EQ(run_->promise().through.index, Index(5)) << "it goes on to be promised";
+  EXPECT_EQ(run_->promise().begin_behind, LogPosition{});
+  start();
+  EXPECT_EQ(all(), (Log{{4, 2}, {5, 2}}));
+}
+
+TEST_F(LogStoreTest, ASnapshotThatTheLogContradictsLeavesNothing) {
+  append(write_of(0, {1, 1, 2, 2, 2}));
+  ASSERT_TRUE(run_->log().checkpoint());
+  append(install_of(3, 3, {3, 4}));
+  EXPECT_EQ(run_->promise().through,
+            (Through{Index(3), Term(3), run_->promise().through.sequence}));
+  start();
+  EXPECT_EQ(all(), (Log{{4, 3}, {5, 4}})) << "5 of term 2 must not come back";
+  EXPECT_EQ(run_->log().term(Index(3)).value(), Term(3));
+}
+
+TEST_F(LogStoreTest, WritesBeforeAndAfterASnapshotKeepTheirPlaces) {
+  raft::LogWrite vote = vote_of(5, 2);
+  const std::vector<raft::LogWrite> writes = {write_of(0, {1, 1}), install_of(8, 4), vote,
+                                              write_of(8, {5, 5})};
+  ASSERT_TRUE(run_->log().append(writes));
+  start();
+  EXPECT_EQ(all(), (Log{{9, 5}, {10, 5}}));
+  EXPECT_EQ(run_->promise().hard_state.voted_for, raft::MemberId(2));
+}
+
+// At each operation of the disk the power goes or the process dies.
+TEST_F(LogStoreTest, ACrashWhileASnapshotIsInstalledLeavesTheOldLogOrTheNew) {
+  const Log old = {{1, 1}, {2, 1}, {3, 2}, {4, 2}};
+  const std::vector<std::pair<raft::LogWrite, Log>> cases = {
+      {install_of(3, 2), {{4, 2}}}, {install_of(3, 3), {}}, {install_of(9, 3), {}}};
+  for (const auto& [write, installed] : cases) {
+    TestDisk disk;
+    make_log(disk);
+    int old_ones = 0;
+    int new_ones = 0;
+    const auto run = start_on(disk);
+    ASSERT_TRUE(run->append(write_of(0, {1, 1, 2, 2})));
+    ASSERT_TRUE(run->log().checkpoint());
+    disk.on_operation([&, expected = installed] {
+      for (const auto& image : {disk.after_kill(), disk.after_power_loss()}) {
+        const auto again = start_on(*image);
+        const bool is_new = again->promise().state_directory == "state-2";
+        ++(is_new ? new_ones : old_ones);
+        EXPECT_EQ(again->all(), is_new ? expected : old);
+        EXPECT_LE(again->promise().through.index, again->log().last()) << "no promise is lost";
+      }
+    });
+    ASSERT_TRUE(run->append(write));
+    disk.on_operation({});
+    EXPECT_GT(old_ones, 0);
+    EXPECT_GT(new_ones, 2);
+  }
 }
 
 // Every operation of the disk fails once; the disk is well again at once.
@@ -368,6 +469,45 @@ TEST_F(LogStoreTest, AfterAnyFailureNothingIsWrittenAndNothingAcknowledgedIsLost
     if (!failed) break;
   }
   EXPECT_GT(failures, 30u);
+}
+
+// On the machine's own disk, where LevelDB's background work has a thread.
+TEST(LogStoreOnThisMachine, GivesTheRoomOfWhatWasCutBack) {
+  std::string directory = testing::TempDir() + "raftkv-log-XXXXXX";
+  ASSERT_NE(::mkdtemp(directory.data()), nullptr);
+  const auto used = [&] {
+    std::uintmax_t bytes = 0;
+    for (const auto& file : std::filesystem::directory_iterator(directory + "/log")) {
+      bytes += file.file_size();
+    }
+    return bytes;
+  };
+  FailFlag flag;
+  FailStopEnv env(posix_disk(), flag);
+  ASSERT_TRUE(LevelDbLogStore::create(env, directory + "/log", {}));
+  ASSERT_TRUE(PromiseFile::create(env, directory, Promise{}));
+  auto promise = PromiseFile::open(env, directory);
+  ASSERT_TRUE(promise);
+  {
+    auto log = LevelDbLogStore::open(env, directory + "/log", *promise);
+    ASSERT_TRUE(log);
+    const std::string payload(64 << 10, 'x');
+    std::uint64_t index = 0;
+    for (int round = 1; round <= 3; ++round) {
+      for (int batch = 0; batch < 16; ++batch) {
+        raft::LogWrite write;
+        for (int i = 0; i < 32; ++i) write.entries.push_back(entry_of(1, ++index, payload));
+        ASSERT_TRUE((*log)->append({&write, 1}));
+      }
+      EXPECT_GT(used(), 32u << 20);
+      ASSERT_TRUE((*log)->prepare_cut());
+      ASSERT_TRUE((*log)->cut_before(Index(index - 15), Term(1)));
+      ASSERT_TRUE((*log)->free_cut());
+      EXPECT_LT(used(), 4u << 20) << round;
+      EXPECT_EQ((*log)->read(Index(index - 15), Index(index), ~std::size_t{0})->size(), 16u);
+    }
+  }
+  std::filesystem::remove_all(directory);
 }
 
 }  // namespace

@@ -147,12 +147,14 @@ TEST_F(RecoveryTest, RefusesAStateThatIsNoPrefixOfTheLog) {
   EXPECT_EQ(recovered.error().code, ErrorCode::corrupt);
 }
 
-TEST_F(RecoveryTest, RefusesAStateThatEndsBeforeTheLogBegins) {
+TEST_F(RecoveryTest, AStateThatEndsBeforeTheLogBeginsIsLost) {
   const auto run = start_on(disk_);
-  ASSERT_TRUE(run->log().restart_behind(Index(10), Term(3)));
-  EXPECT_EQ(run->recover(applied(9, 3)).error().code, ErrorCode::corrupt);
+  ASSERT_TRUE(run->log().begin_behind({Index(10), Term(3)}));
+  EXPECT_TRUE(run->recover(applied(9, 3))->state_lost);
+  EXPECT_TRUE(run->recover({})->state_lost);
   const auto recovered = run->recover(applied(10, 3));
   ASSERT_TRUE(recovered);
+  EXPECT_FALSE(recovered->state_lost);
   EXPECT_EQ(recovered->first, Index(11));
   EXPECT_EQ(recovered->prev_term, Term(3));
   EXPECT_TRUE(recovered->terms.empty());
@@ -160,7 +162,7 @@ TEST_F(RecoveryTest, RefusesAStateThatEndsBeforeTheLogBegins) {
 
 TEST_F(RecoveryTest, KnowsTheTermBeforeALogThatDoesNotBeginWithTheFirst) {
   const auto run = start_on(disk_);
-  ASSERT_TRUE(run->log().restart_behind(Index(10), Term(3)));
+  ASSERT_TRUE(run->log().begin_behind({Index(10), Term(3)}));
   ASSERT_TRUE(run->append(write_of(10, {3, 3, 4})));
   const auto recovered = run->recover(applied(11, 3));
   ASSERT_TRUE(recovered);

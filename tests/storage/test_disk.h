@@ -50,6 +50,7 @@ class TestDisk final : public Disk {
 
   // Runs the background work that LevelDB has asked for, until there is none.
   void run_background_work() override;
+  [[nodiscard]] bool has_background_thread() const override { return false; }
 
   // --- Disk ---
   leveldb::Status sync_directory(const std::string& path) override;
