@@ -78,6 +78,10 @@ TEST(Checksum, MatchesPublishedValues) {
   EXPECT_EQ(checksum64(""), 0x2d06800538d394c2ULL);       // XXH3-64 of nothing
   EXPECT_EQ(crc32c("123456789"), 0xe3069283u);            // the CRC-32C check value
   EXPECT_EQ(crc32c(std::string(32, '\0')), 0x8a9136aau);  // RFC 3720, B.4
+  const std::string text = "however the bytes are cut, the checksum is that of all";
+  for (std::size_t cut = 0; cut <= text.size(); ++cut) {
+    EXPECT_EQ(crc32c(text.substr(cut), crc32c(text.substr(0, cut))), crc32c(text)) << cut;
+  }
 }
 
 TEST(Prng, GivesTheSameDrawsForEver) {
