@@ -205,7 +205,8 @@ Status LevelDbLogStore::install(const LogWrite& write) {
   if (Status begun = add_beginning(end, change); !begun) return begun;
   const bool kept_whole = change.last == last();
   add(write, change);
-  if (!kept_whole || write.truncate_from || promise.through.index < end.index) {
+  // At its own index too: the log's last entry may have stood there, with another term.
+  if (!kept_whole || write.truncate_from || promise.through.index <= end.index) {
     promise.through.index = end.index;
     promise.through.term = end.term;
   }

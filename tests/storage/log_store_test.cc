@@ -387,6 +387,17 @@ TEST_F(LogStoreTest, ASnapshotThatTheLogContradictsLeavesNothing) {
   EXPECT_EQ(run_->log().term(Index(3)).value(), Term(3));
 }
 
+// As long as the log was before, and yet another one: nothing is lost.
+TEST_F(LogStoreTest, ASnapshotInPlaceOfTheLastEntryTakesThroughOver) {
+  append(write_of(0, {1, 1, 2}));
+  ASSERT_TRUE(run_->log().checkpoint());
+  append(install_of(3, 4));
+  EXPECT_EQ(run_->promise().through,
+            (Through{Index(3), Term(4), run_->promise().through.sequence}));
+  start();
+  EXPECT_EQ(all(), Log{});
+}
+
 TEST_F(LogStoreTest, WritesBeforeAndAfterASnapshotKeepTheirPlaces) {
   raft::LogWrite vote = vote_of(5, 2);
   const std::vector<raft::LogWrite> writes = {write_of(0, {1, 1}), install_of(8, 4), vote,
