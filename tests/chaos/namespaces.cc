@@ -1,0 +1,161 @@
+// Network namespaces behind a bridge. Everything in them ends with them: addresses, the inner ends
+// of the links, nftables.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/chaos/ground.h"
+
+namespace raftkv::chaos {
+
+void Links::cut_one_way(int from, int to) {
+  cut[static_cast<std::size_t>(from)][static_cast<std::size_t>(to)] = true;
+}
+void Links::cut_both(int a, int b) {
+  cut_one_way(a, b);
+  cut_one_way(b, a);
+}
+
+namespace {
+
+constexpr const char* kIp = "/usr/sbin/ip";
+constexpr const char* kNft = "/usr/sbin/nft";
+
+// One run has one number: of its bridge, its names and its subnet 10.231.N.0/24.
+int free_number() {
+  for (int n = 1; n < 255; ++n) {
+    if (!std::filesystem::exists(fmt::format("/sys/class/net/{}{}", kLinkPrefix, n))) return n;
+  }
+  return 0;
+}
+
+class Namespaces final : public Ground {
+ public:
+  Namespaces(int nodes, Belongings& belongings)
+      : nodes_(nodes), number_(free_number()), belongings_(belongings), now_(nodes) {}
+
+  bool make(std::string& error) {
+    const std::string bridge = fmt::format("{}{}", kLinkPrefix, number_);
+    belongings_.note_link(bridge);
+    const auto run = [&](const std::vector<std::string>& command) {
+      return administer(command, &error);
+    };
+    if (!run({kIp, "link", "add", bridge, "type", "bridge"}) ||
+        !run({kIp, "address", "add", host() + "/24", "dev", bridge}) ||
+        !run({kIp, "link", "set", bridge, "up"})) {
+      return false;
+    }
+    for (int i = 0; i < nodes_; ++i) {
+      if (!make_one(i, bridge, error)) return false;
+    }
+    return true;
+  }
+
+  std::string name() const override { return "namespaces"; }
+  Place place(int node) const override {
+    const Address http{address(node), 8091};
+    const Address raft{address(node), 8089};
+    return {http, raft, http, raft};
+  }
+  std::vector<std::string> prefix(int node) const override {
+    return {kIp, "netns", "exec", name_of(node)};
+  }
+  void started(int, pid_t) override {}
+
+  void set(const Links& links) override {
+    for (int to = 0; to < nodes_; ++to) {
+      const auto receiver = static_cast<std::size_t>(to);
+      bool changed = links.loss_percent != now_.loss_percent;
+      for (std::size_t from = 0; from < links.cut.size(); ++from) {
+        changed = changed || links.cut[from][receiver] != now_.cut[from][receiver] ||
+                  links.cut[receiver].back() != now_.cut[receiver].back();
+      }
+      if (changed) load_rules(to, links);
+    }
+    now_ = links;
+  }
+  std::string why_no_delay() const override {
+    return "links delay in `--network proxy` only (netem is missing in some kernels)";
+  }
+
+ private:
+  std::string host() const { return fmt::format("10.231.{}.254", number_); }
+  std::string address(int node) const { return fmt::format("10.231.{}.{}", number_, node + 1); }
+  std::string name_of(int node) const {
+    return fmt::format("{}{}n{}", kLinkPrefix, number_, node + 1);
+  }
+
+  bool make_one(int i, const std::string& bridge, std::string& error) {
+    const std::string space = name_of(i);
+    const std::string outer = space + "h";
+    const std::string inner = space + "i";
+    belongings_.note_namespace(space);
+    belongings_.note_link(outer);
+    const auto run = [&](const std::vector<std::string>& command) {
+      return administer(command, &error);
+    };
+    return run({kIp, "netns", "add", space}) &&
+           run({kIp, "link", "add", outer, "type", "veth", "peer", "name", inner}) &&
+           run({kIp, "link", "set", inner, "netns", space}) &&
+           run({kIp, "link", "set", outer, "master", bridge}) &&
+           run({kIp, "link", "set", outer, "up"}) &&
+           run({kIp, "-n", space, "address", "add", address(i) + "/24", "dev", inner}) &&
+           run({kIp, "-n", space, "link", "set", inner, "up"}) &&
+           run({kIp, "-n", space, "link", "set", "lo", "up"});
+  }
+
+  // The receiver drops. Only what goes from a node to the clients is dropped where it leaves: the
+  // clients stand in the machine's own namespace, whose tables are not ours.
+  void load_rules(int to, const Links& links) const {
+    const auto receiver = static_cast<std::size_t>(to);
+    std::string rules = "add table inet chaos\ndelete table inet chaos\nadd table inet chaos\n";
+    rules += "add chain inet chaos in { type filter hook input priority 0; }\n";
+    rules += "add chain inet chaos out { type filter hook output priority 0; }\n";
+    for (std::size_t from = 0; from < links.clients(); ++from) {
+      const std::string source = address(static_cast<int>(from));
+      if (links.cut[from][receiver]) {
+        rules += fmt::format("add rule inet chaos in ip saddr {} drop\n", source);
+      } else if (links.loss_percent > 0 && from != receiver) {
+        rules += fmt::format("add rule inet chaos in ip saddr {} numgen random mod 100 < {} drop\n",
+                             source, links.loss_percent);
+      }
+    }
+    if (links.cut[links.clients()][receiver])
+      rules += fmt::format("add rule inet chaos in ip saddr {} drop\n", host());
+    if (links.cut[receiver][links.clients()])
+      rules += fmt::format("add rule inet chaos out ip daddr {} drop\n", host());
+    const std::string file = fmt::format("{}/{}.nft", belongings_.directory(), name_of(to));
+    std::ofstream(file) << rules;
+    std::string output;
+    if (!administer({kIp, "netns", "exec", name_of(to), kNft, "-f", file}, &output)) {
+      fmt::print(stderr, "raftkv-chaos: nft: {}\n", output);
+      std::abort();
+    }
+  }
+
+  int nodes_;
+  int number_;
+  Belongings& belongings_;
+  Links now_;
+};
+
+}  // namespace
+
+std::string why_no_namespaces() {
+  if (::geteuid() != 0) return "network namespaces need root";
+  for (const char* program : {kIp, kNft}) {
+    if (::access(program, X_OK) != 0) return fmt::format("{} is missing", program);
+  }
+  if (free_number() == 0) return "all 254 subnets are taken: raftkv-chaos clean";
+  return "";
+}
+
+std::unique_ptr<Ground> make_namespaces(int nodes, Belongings& belongings, std::string& error) {
+  auto made = std::make_unique<Namespaces>(nodes, belongings);
+  if (!made->make(error)) return nullptr;
+  return made;
+}
+
+}  // namespace raftkv::chaos
