@@ -25,7 +25,7 @@ struct Judged {
 };
 
 // Runs options; equal ones must give an equal answer. `target` is the invariant that is looked for,
-// empty for any: only I13 needs the history judged as a whole.
+// empty for any: the history is judged as a whole only where that found the first violation.
 using Judge = std::function<Judged(const Options& options, std::string_view target)>;
 
 // Runs them in this process: a CHECK that fails in the code under test ends it.

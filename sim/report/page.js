@@ -361,7 +361,7 @@ function shortText(m) {
   if (kind === 'AppendEntriesReply') return text.includes('conflict') ? 'conflict' : `has ${number('match')}`;
   return kind;
 }
-const LABELLED = 90;
+const LABELLED = 45;
 // Beside each message, near its sender, where there is room.
 function labelMessages(shown) {
   const taken = [];
@@ -457,11 +457,11 @@ function paintActions() {
     context.fillRect(x(t), 2, 1, 10);
   }
   let free = GUTTER;
-  for (const [at, isOperation, line] of data.actions) {
-    if (isOperation || at < view.from || at > Math.min(view.to, data.end)) continue;
+  const inView = data.actions.filter(([at, isOperation]) => !isOperation && at >= view.from && at <= Math.min(view.to, data.end));
+  for (const [at, , line] of inView) {
     const px = x(at);
     context.fillStyle = colors.bad;
-    context.globalAlpha = 0.35;
+    context.globalAlpha = inView.length > 20 ? 0.15 : 0.35;
     context.fillRect(px, 16, 1, AXIS + count * laneHeight - 16);
     context.globalAlpha = 1;
     context.beginPath();
@@ -483,7 +483,8 @@ function paintStrip() {
     context.fillStyle = colors.soft;
     context.font = '11px system-ui, sans-serif';
     context.fillRect(x(data.duration), AXIS - 4, 1, height);
-    context.fillText('second phase: a quorum is healed', x(data.duration) + 4, top + 1);
+    const label = 'second phase: a quorum is healed', wide = context.measureText(label).width, px = x(data.duration);
+    context.fillText(label, px + wide + 6 < width ? px + 4 : px - wide - 4, top + 1);
   }
 }
 function paintEnd() {
