@@ -23,6 +23,17 @@ void put_entry(replica::LogImage& log, raft::Entry entry) {
   log.entries[at] = std::move(entry);
 }
 
+// As the state's record says.
+Index applied_of(const kv::MemoryStore::Contents& contents) {
+  std::string key;
+  kv::stored_key(kv::kMetaSpace, {}, key);
+  const auto record = contents.find(key);
+  if (record == contents.end()) return {};
+  const auto stored = kv::parse_stored_value(record->second);
+  CHECK(stored.has_value());
+  return Index(stored->index);
+}
+
 void truncate(replica::LogImage& log, Index from) {
   log.truncate_from(std::min(from, log.last().next()));
 }
@@ -249,6 +260,7 @@ Status Disk::write(const kv::Batch& batch) {
 Status Disk::sync() {
   if (frozen()) return stopped();
   state_.unsynced.clear();
+  witness_.durable_state(applied_of(state_.contents));
   return {};
 }
 

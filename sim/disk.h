@@ -40,6 +40,8 @@ struct DiskWitness {
   // The state is the snapshot that ends with this entry. The log begins behind it; what it had
   // behind it stays if it had the entry, else all of it is gone.
   virtual void durable_installed(raft::Index index, raft::Term term) = 0;
+  // The state is synced; it has applied all through this entry.
+  virtual void durable_state(raft::Index applied) = 0;
 };
 
 enum class Crash : std::uint8_t {
@@ -84,6 +86,8 @@ class Disk final : public replica::LogStore, public kv::ReplaceableStore {
   void crash(Crash kind, Prng& prng);
   // Everything is lost; the disk is as new. The witness is not told.
   void wipe();
+  // The state is empty. After a crash.
+  void lose_state() { state_ = {}; }
 
   // --- what is on it ---
   // The log as recovery finds it. After a crash that is its durable part.

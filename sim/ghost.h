@@ -35,7 +35,7 @@ struct Mark {
   std::uint64_t prefix = 0;  // chain over the checksums of all entries through this one
 };
 
-// A log as a row of marks; its first entry has index 1.
+// A log as a row of marks; its first entry has index 1. What a snapshot stands for is in it, too.
 class LogMirror {
  public:
   [[nodiscard]] Index last() const { return Index(marks_.size()); }
@@ -69,7 +69,9 @@ struct GhostNode {
   MemberId member;  // 0: none yet
   raft::HardState durable_hard_state;
   LogMirror durable;
+  Index durable_state;  // the applied index of what a crash would leave of the state, at least
   bool wiped_once = false;
+  bool state_lost = false;  // damaged, and no snapshot installed since
 
   // --- of the process ---
   bool running = false;
@@ -80,8 +82,10 @@ struct GhostNode {
   Index commit;
   Index stable;
   Index applied;
-  std::optional<Index> truncated_from;  // reported since the last look
-  std::vector<Index> configurations;    // indexes of configuration entries in `memory`
+  std::optional<Index> truncated_from;              // reported since the last look
+  std::optional<std::pair<Index, Term>> installed;  // a snapshot, reported since the last look
+  Index to_be_adopted;                // a snapshot that is installed and not yet the state; 0: none
+  std::vector<Index> configurations;  // indexes of configuration entries in `memory`
   std::size_t configurations_seen = 0;  // how many of them there were at the last look
   std::vector<SeenProgress> progress;
 };

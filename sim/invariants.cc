@@ -65,8 +65,12 @@ void Invariants::started(std::size_t node, const raft::Raft& raft, const replica
   ghost.term = raft.current_term();
   ghost.commit = ghost.applied = meta.applied;
   ghost.stable = Index();
+  ghost.durable_state = meta.applied;
   ghost.truncated_from.reset();
+  ghost.installed.reset();
+  ghost.to_be_adopted = Index();
   ghost.progress.clear();
+  ghost.state_lost = raft.state_lost();  // else the log can redo it
   find_configurations(ghost);
   if (raft.current_term() != ghost.durable_hard_state.current_term ||
       raft.voted_for() != ghost.durable_hard_state.voted_for) {
@@ -84,6 +88,7 @@ void Invariants::started(std::size_t node, const raft::Raft& raft, const replica
     fail("I20", node, "recovered a state at {} whose prefix is not the committed one",
          meta.applied.value);
   } else {
+    check_configuration_of(node, "I20", meta.applied, meta.configuration_index, meta.configuration);
     check_contents(node, meta.applied, contents);
   }
 }
@@ -113,6 +118,13 @@ void Invariants::wiped(std::size_t node) {
   ghost.wiped_once = true;
 }
 
+void Invariants::lost_state(std::size_t node) {
+  GhostNode& ghost = ghost_.nodes[node];
+  CHECK(!ghost.running);
+  ghost.state_lost = true;
+  ghost.durable_state = Index();
+}
+
 void Invariants::turned(std::size_t node, const raft::Raft& raft) {
   GhostNode& ghost = ghost_.nodes[node];
   follow_log(node, raft);
@@ -126,6 +138,10 @@ void Invariants::turned(std::size_t node, const raft::Raft& raft) {
   if (raft.role() == raft::Role::leader) check_progress(node, raft);
   if (raft.role() != raft::Role::follower) check_roles(node, raft);
   check_configuration(node, raft);
+  if (raft.log().prev_index() > raft.last_applied() && !raft.state_lost()) {
+    fail("I10", node, "its log begins with {}, and it has applied {}",
+         raft.log().first_index().value, raft.last_applied().value);
+  }
   if (raft.last_applied() > raft.commit_index() || raft.commit_index() > raft.log().last_index()) {
     fail("I10", node, "applied {}, commit {}, last {}", raft.last_applied().value,
          raft.commit_index().value, raft.log().last_index().value);
@@ -140,6 +156,9 @@ void Invariants::observed(std::size_t node, const raft::Raft& raft, const replic
   if (const auto* truncated = std::get_if<raft::Truncated>(core)) {
     auto& from = ghost_.nodes[node].truncated_from;
     from = from ? std::min(*from, truncated->from) : truncated->from;
+  } else if (const auto* installed = std::get_if<raft::SnapshotInstalled>(core)) {
+    ghost_.nodes[node].installed = std::pair(installed->index, installed->term);
+    ghost_.nodes[node].to_be_adopted = installed->index;
   } else if (const auto* role = std::get_if<raft::RoleChanged>(core)) {
     if (role->role == raft::Role::leader) registers_leader(node, raft, role->term);
   }
@@ -192,6 +211,7 @@ void Invariants::check_leadership(std::size_t node, const raft::Raft& raft) {
 void Invariants::follow_log(std::size_t node, const raft::Raft& raft) {
   GhostNode& ghost = ghost_.nodes[node];
   const raft::RaftLog& log = raft.log();
+  if (ghost.installed) follow_snapshot(node, raft);
   const Index old_last = ghost.memory.last();
   const bool same_end =
       log.last_index() == old_last && log.last_term() == ghost.memory.at(old_last).term;
@@ -201,11 +221,41 @@ void Invariants::follow_log(std::size_t node, const raft::Raft& raft) {
   Index common = std::min(old_last, log.last_index());
   if (ghost.truncated_from) common = std::min(common, ghost.truncated_from->prev());
   ghost.truncated_from.reset();
-  while (common && log.term(common) != ghost.memory.at(common).term) common = common.prev();
+  const Index prev = log.prev_index();
+  while (common > prev && log.term(common) != ghost.memory.at(common).term) common = common.prev();
+  if (old_last < prev || ghost.memory.at(prev).term != log.prev_term()) {
+    return fail("I10", node, "its log begins behind {} of term {}, which it has not had",
+                prev.value, log.prev_term().value);
+  }
+  common = std::max(common, prev);
   if (common < old_last) dropped(node, raft, common.next());
   for (Index i = common.next(); i <= log.last_index() && !verdict_.failed(); ++i) {
     appended(node, log.at(i));
   }
+}
+
+// I2, I8: what the log has behind the snapshot stays, unless it contradicts the snapshot.
+void Invariants::follow_snapshot(std::size_t node, const raft::Raft& raft) {
+  GhostNode& ghost = ghost_.nodes[node];
+  const auto [index, term] = *std::exchange(ghost.installed, std::nullopt);
+  if (index > ghost_.committed_last() || ghost_.committed_at(index).entry.term() != term) {
+    return fail("I10", node,
+                "installs a snapshot that ends with entry {} of term {}, not committed",
+                index.value, term.value);
+  }
+  if (ghost.memory.holds(index, ghost_.committed_prefix(index)) &&
+      (!ghost.truncated_from || *ghost.truncated_from > index)) {
+    return;
+  }
+  if (ghost.role == raft::Role::leader && raft.role() == raft::Role::leader &&
+      ghost.term == raft.current_term()) {
+    fail("I2", node, "leads in term {} and installs a snapshot", ghost.term.value);
+  }
+  ghost.memory.clear();
+  for (Index i = Index(1); i <= index; ++i) ghost.memory.append(ghost_.committed_at(i).entry);
+  ghost.truncated_from.reset();
+  ghost.stable = Index();  // looked at again
+  find_configurations(ghost);
 }
 
 void Invariants::dropped(std::size_t node, const raft::Raft& raft, Index from) {
@@ -278,7 +328,8 @@ void Invariants::check_configuration(std::size_t node, const raft::Raft& raft) {
   GhostNode& ghost = ghost_.nodes[node];
   const auto& in_log = ghost.configurations;
   const Index last = in_log.empty() ? Index() : in_log.back();
-  if (raft.configuration_index() != last) {
+  // What was in force before the log begins was in the state that is lost.
+  if (raft.configuration_index() != last && !raft.state_lost()) {
     fail("I15", node, "follows the configuration at {}, the last in its log is at {}",
          raft.configuration_index().value, last.value);
   }
@@ -395,7 +446,8 @@ void Invariants::replay(const raft::Entry& entry, std::uint64_t prefix, Term com
 
 // --- I5: the state machine ---
 
-void Invariants::applied(std::size_t node, const replica::StateMeta& meta) {
+void Invariants::applied(std::size_t node, const replica::StateMeta& meta,
+                         const std::map<std::string, std::string, std::less<>>& contents) {
   GhostNode& ghost = ghost_.nodes[node];
   if (meta.applied <= ghost.applied) {
     fail("I5", node, "applies through {} after {}", meta.applied.value, ghost.applied.value);
@@ -407,7 +459,11 @@ void Invariants::applied(std::size_t node, const replica::StateMeta& meta) {
          meta.applied.value);
   } else if (meta.digest != ghost_.committed_at(meta.applied).digest) {
     fail("I5", node, "its state machine has another digest at {}", meta.applied.value);
+  } else if (meta.applied == ghost.to_be_adopted) {
+    check_configuration_of(node, "I20", meta.applied, meta.configuration_index, meta.configuration);
+    check_contents(node, meta.applied, contents);
   }
+  if (meta.applied >= ghost.to_be_adopted) ghost.to_be_adopted = Index();
   ghost.applied = meta.applied;
 }
 
@@ -430,6 +486,21 @@ void Invariants::check_contents(std::size_t node, Index applied,
   if (it != contents.end() && it->first.starts_with('k')) {
     fail("I20", node, "recovered at {} with '{}', which is not there", applied.value,
          it->first.substr(1));
+  }
+}
+
+// The configuration of a state is the last of the committed log through its applied index.
+void Invariants::check_configuration_of(std::size_t node, std::string_view invariant, Index applied,
+                                        Index configuration_index,
+                                        const Configuration& configuration) {
+  Index last = applied;
+  while (last && ghost_.committed_at(last).entry.kind() != raft::EntryKind::configuration)
+    last = last.prev();
+  const auto expected = last ? Configuration::decode(ghost_.committed_at(last).entry.payload())
+                             : Result<Configuration>(Configuration{});
+  if (configuration_index != last || !expected || configuration != *expected) {
+    fail(invariant, node, "its state at {} has the configuration of {}, that of {} is in force",
+         applied.value, configuration_index.value, last.value);
   }
 }
 
@@ -486,6 +557,8 @@ void Invariants::check_roles(std::size_t node, const raft::Raft& raft) {
   const MemberId self = raft.identity().member;
   if (raft.promise_lost())
     fail("I19", node, "has lost a promise and is {}", raft::to_string(raft.role()));
+  if (raft.state_lost())
+    fail("I19", node, "has lost its state and is {}", raft::to_string(raft.role()));
   if (raft.configuration().is_voter(self)) return;
   if (raft.role() == raft::Role::candidate && !may_be_needed(node, raft)) {
     fail("I17", node, "campaigns and is no voter");
@@ -517,6 +590,13 @@ void Invariants::sent(std::size_t node, const raft::Raft& raft, const raft::Enve
   }
   if (const auto* reply = std::get_if<raft::AppendEntriesReply>(&envelope.message)) {
     if (reply->match_index) check_acknowledgement(node, envelope, reply->match_index);
+    return;
+  }
+  if (const auto* chunk = std::get_if<raft::InstallSnapshot>(&envelope.message)) {
+    return check_snapshot(node, raft, envelope, chunk->snapshot);
+  }
+  if (const auto* reply = std::get_if<raft::InstallSnapshotReply>(&envelope.message)) {
+    if (reply->installed) check_acknowledgement(node, envelope, reply->installed);
     return;
   }
   if (const auto* vote = std::get_if<raft::RequestVote>(&envelope.message)) {
@@ -570,6 +650,26 @@ void Invariants::check_acknowledgement(std::size_t node, const raft::Envelope& e
   } else {
     found->second = std::max(found->second, match);
   }
+}
+
+void Invariants::check_snapshot(std::size_t node, const raft::Raft& raft,
+                                const raft::Envelope& envelope,
+                                const raft::SnapshotMeta& snapshot) {
+  if (raft.role() == raft::Role::leader && raft.current_term() == envelope.term) {
+    registers_leader(node, raft, envelope.term);
+  }
+  const auto leader = ghost_.leaders.find(envelope.term);
+  if (leader == ghost_.leaders.end() || leader->second.node != node) {
+    fail("I18", node, "sends InstallSnapshot of term {}, in which it does not lead",
+         envelope.term.value);
+  }
+  const Index index = snapshot.last_included_index;
+  if (index > ghost_.committed_last() ||
+      ghost_.committed_at(index).entry.term() != snapshot.last_included_term) {
+    return fail("I10", node, "sends a snapshot that ends with entry {} of term {}, not committed",
+                index.value, snapshot.last_included_term.value);
+  }
+  check_configuration_of(node, "I10", index, snapshot.configuration_index, snapshot.configuration);
 }
 
 void Invariants::check_append(std::size_t node, const raft::Raft& raft,
@@ -643,6 +743,14 @@ void Invariants::durable_cut(std::size_t node, Index first) {
     fail("I10", node, "its disk drops entries that are not committed: its log begins with {}",
          first.value);
   }
+  if (before > ghost_.nodes[node].durable_state) {
+    fail("I10", node, "its disk's log begins with {}, the state there is synced through {}",
+         first.value, ghost_.nodes[node].durable_state.value);
+  }
+}
+
+void Invariants::durable_state(std::size_t node, Index applied) {
+  ghost_.nodes[node].durable_state = applied;
 }
 
 void Invariants::durable_installed(std::size_t node, Index index, Term term) {
@@ -650,6 +758,8 @@ void Invariants::durable_installed(std::size_t node, Index index, Term term) {
     return fail("I10", node, "a snapshot on its disk ends with entry {} of term {}, not committed",
                 index.value, term.value);
   }
+  ghost_.nodes[node].durable_state = index;
+  ghost_.nodes[node].state_lost = false;
   LogMirror& log = ghost_.nodes[node].durable;
   if (log.holds(index, ghost_.committed_prefix(index))) return;
   log.clear();

@@ -18,7 +18,10 @@
 //   says I8   Committed is for ever   a committed entry leaves no disk and no log I9   Hard state
 //   on disk the term never falls, the vote is given once in a term, and a vote or a
 //                                candidacy is there before a message says it
-//   I10  Order of indexes        applied <= commit <= last
+//   I10  Snapshots               applied <= commit <= last; first <= applied + 1, and on disk what
+//   is synced + 1; a snapshot that is
+//                                sent or installed ends with a committed entry, and its
+//                                configuration is the log's
 //   I11  Progress                a leader's match is at most what the peer's disk truly shares, and
 //   does not fall I12  Stable                  a node's stable index is at most its log's durable
 //   prefix I13  Reads                   (client_checks.h) I15  Configurations          the one in
@@ -28,11 +31,12 @@
 //   I17  Roles                   only voters of a configuration that may be in force campaign; a
 //   leader that removed itself steps down I18  Messages                entries are contiguous,
 //   terms do not fall; AppendEntries come only from the leader I19  Lost promises           a node
-//   that lost a promise neither votes nor campaigns I20  Recovered state         a recovered state
-//   is the committed log's at its applied index
+//   that lost a promise neither votes nor campaigns, one that lost its state does not campaign I20
+//   Recovered state         a recovered state, and an installed one, is the committed log's at its
+//   applied index
 //
 // D(n), the durable image, is GhostNode::durable: what a crash at this instant would leave for
-// certain. Snapshots and idempotency keys (I14) do not exist yet.
+// certain. Idempotency keys (I14) do not exist yet.
 #pragma once
 
 #include <map>
@@ -76,11 +80,13 @@ class Invariants {
                const std::map<std::string, std::string, std::less<>>& contents);
   void died(std::size_t node);
   void wiped(std::size_t node);
+  void lost_state(std::size_t node);
   // The node's Host has handled inputs and carried out effects.
   void turned(std::size_t node, const raft::Raft& raft);
   void observed(std::size_t node, const raft::Raft& raft, const replica::Event& event);
-  // The state machine's record after a finished batch.
-  void applied(std::size_t node, const replica::StateMeta& meta);
+  // The state machine's record after a finished batch, or of a snapshot that has become the state.
+  void applied(std::size_t node, const replica::StateMeta& meta,
+               const std::map<std::string, std::string, std::less<>>& contents);
   // A frame leaves.
   void sent(std::size_t node, const raft::Raft& raft, const raft::Envelope& envelope);
   // The disk's witness.
@@ -89,9 +95,11 @@ class Invariants {
   void durable_appended(std::size_t node, const raft::Entry& entry);
   void durable_cut(std::size_t node, Index first);
   void durable_installed(std::size_t node, Index index, Term term);
+  void durable_state(std::size_t node, Index applied);
 
  private:
   void follow_log(std::size_t node, const raft::Raft& raft);
+  void follow_snapshot(std::size_t node, const raft::Raft& raft);
   void dropped(std::size_t node, const raft::Raft& raft, Index from);
   void appended(std::size_t node, const raft::Entry& entry);
   void find_configurations(GhostNode& ghost) const;
@@ -112,6 +120,10 @@ class Invariants {
   void check_acknowledgement(std::size_t node, const raft::Envelope& envelope, Index match);
   void check_append(std::size_t node, const raft::Raft& raft, const raft::Envelope& envelope,
                     const raft::AppendEntries& append);
+  void check_snapshot(std::size_t node, const raft::Raft& raft, const raft::Envelope& envelope,
+                      const raft::SnapshotMeta& snapshot);
+  void check_configuration_of(std::size_t node, std::string_view invariant, Index applied,
+                              Index configuration_index, const Configuration& configuration);
   void check_contents(std::size_t node, Index applied,
                       const std::map<std::string, std::string, std::less<>>& contents);
 

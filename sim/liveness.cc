@@ -17,7 +17,8 @@ constexpr int kElectionTimeouts = 20;  // the bound of "a bounded number of elec
 // timeouts.
 Duration World::settling_time() const {
   return options_.election_timeout * kElectionTimeouts + options_.request_timeout +
-         options_.tail_max * 4 + options_.latency_max * 40 + options_.sync_max * 40;
+         options_.tail_max * 4 + options_.latency_max * 40 + options_.sync_max * 40 +
+         options_.work_max * 80;
 }
 
 void World::milestone(Milestone which) {

@@ -40,6 +40,13 @@ replica::HostOptions host_options(const Options& options, const Node& node) {
   host.raft.unapplied_bytes_max = options.unapplied_bytes_max;
   host.raft.cached_bytes_max = options.cached_bytes_max;
   host.raft.reads_waiting_max = options.reads_waiting_max;
+  host.raft.log_cut_step_bytes = options.log_cut_step_bytes;
+  host.raft.log_kept_bytes = options.log_kept_bytes;
+  host.raft.log_kept_for_streams_bytes = options.log_kept_for_streams_bytes;
+  host.raft.snapshot_streams_max = options.snapshot_streams_max;
+  host.raft.snapshot_chunk_bytes = options.snapshot_chunk_bytes;
+  host.raft.snapshot_window_chunks = options.snapshot_window_chunks;
+  host.raft.snapshot_stall_max = options.snapshot_stall_max;
   host.name = node.name();
   host.http_address = node.http_address();
   host.raft_address = node.raft_address();
@@ -263,7 +270,7 @@ void Process::check() {
   kernel_.invariants.turned(node_.number(), raft);
   if (host_->applied().applied != applied_seen_) {
     applied_seen_ = host_->applied().applied;
-    kernel_.invariants.applied(node_.number(), host_->applied());
+    kernel_.invariants.applied(node_.number(), host_->applied(), node_.disk().contents());
   }
   kernel_.trace.mix(raft.current_term().value << 8 | static_cast<std::uint64_t>(raft.role()));
   kernel_.trace.mix(raft.commit_index().value << 20 ^ raft.log().last_index().value);
@@ -347,7 +354,7 @@ void Process::send(const replica::PeerAddress& to, raft::Frame frame) {
 void Process::look_at_frame(const SharedBytes& bytes, Endpoint to) {
   const auto kind = static_cast<raft::FrameKind>(bytes.view()[kFrameKindAt]);
   const bool plain = kind == raft::FrameKind::pre_vote || kind == raft::FrameKind::pre_vote_reply ||
-                     kind >= raft::FrameKind::timeout_now;
+                     kind == raft::FrameKind::timeout_now || kind >= raft::FrameKind::forward;
   if (plain && !kernel_.trace.on()) return;
   auto frame = raft::parse_frame(bytes);
   CHECK(frame.has_value(), "a frame that the Host sends cannot be read");
@@ -501,6 +508,12 @@ void Node::wipe() {
   identity_ = {};
   instance_ = {};
   kernel_.invariants.wiped(number_);
+}
+
+void Node::lose_state() {
+  kill(Crash::power);
+  disk_.lose_state();
+  kernel_.invariants.lost_state(number_);
 }
 
 void Node::set_disk_factor(std::uint64_t factor) {

@@ -151,6 +151,7 @@ class Node final : public DiskWitness {
   void start(std::vector<std::string> endpoints);
   void kill(Crash kind);
   void wipe();
+  void lose_state();
   void pause() { paused_ = true; }
   void resume() { paused_ = false; }
   void set_disk_factor(std::uint64_t factor);
@@ -192,6 +193,9 @@ class Node final : public DiskWitness {
   void durable_cut(raft::Index first) override { kernel_.invariants.durable_cut(number_, first); }
   void durable_installed(raft::Index index, raft::Term term) override {
     kernel_.invariants.durable_installed(number_, index, term);
+  }
+  void durable_state(raft::Index applied) override {
+    kernel_.invariants.durable_state(number_, applied);
   }
 
  private:

@@ -64,6 +64,13 @@ struct Options {
   std::uint64_t cached_bytes_max = 16u << 20;
   std::uint64_t reads_waiting_max = 65536;
   std::uint64_t state_sync_bytes = 64u << 20;
+  std::uint64_t log_cut_step_bytes = 64u << 20;
+  std::uint64_t log_kept_bytes = 64u << 20;
+  std::uint64_t log_kept_for_streams_bytes = 1u << 30;
+  std::uint64_t snapshot_streams_max = 2;
+  std::uint64_t snapshot_chunk_bytes = 1u << 20;
+  std::uint64_t snapshot_window_chunks = 4;
+  Duration snapshot_stall_max = 1s;
   std::uint64_t forward = 0;  // 1: followers pass requests on
   Duration request_timeout = 2s;
 

@@ -41,6 +41,7 @@ constexpr std::array kWords = {
     Word{Verb::pause, "pause", Shape::who},
     Word{Verb::resume, "resume", Shape::who},
     Word{Verb::wipe, "wipe", Shape::who},
+    Word{Verb::damage, "damage", Shape::who},
     Word{Verb::isolate, "isolate", Shape::who},
     Word{Verb::split, "split", Shape::group},
     Word{Verb::mute, "mute", Shape::who},
@@ -351,6 +352,9 @@ Action resume(Who who) {
 }
 Action wipe(Who who) {
   return make(Verb::wipe, who);
+}
+Action damage(Who who) {
+  return make(Verb::damage, who);
 }
 Action isolate(Who who) {
   return make(Verb::isolate, who);

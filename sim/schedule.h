@@ -64,7 +64,8 @@ enum class Verb : std::uint8_t {
   start,   // the process starts; a node without an identity joins
   pause,   // the process stops running, its clock does not
   resume,
-  wipe,  // dies, and its disk is empty: a new instance, which joins when it is started
+  wipe,    // dies, and its disk is empty: a new instance, which joins when it is started
+  damage,  // as power, and its state is lost: its log and its promise are whole
   // Cuts. Each has a label, so that they overlap and heal in pieces.
   isolate,  // who, from all nodes
   split,    // the group from the others
@@ -125,6 +126,7 @@ using Schedule = std::vector<Action>;
 [[nodiscard]] Action pause(Who who);
 [[nodiscard]] Action resume(Who who);
 [[nodiscard]] Action wipe(Who who);
+[[nodiscard]] Action damage(Who who);
 [[nodiscard]] Action isolate(Who who);
 [[nodiscard]] Action split(std::vector<Who> group);
 [[nodiscard]] Action mute(Who who);

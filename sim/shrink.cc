@@ -84,8 +84,10 @@ std::vector<Action> simpler(const Action& action) {
       a.group.clear();
     });
   };
-  if (action.verb == Verb::strike || action.verb == Verb::wipe) as(Verb::kill);
-  if (action.verb == Verb::strike || action.verb == Verb::wipe) as(Verb::power);
+  if (action.verb == Verb::strike || action.verb == Verb::wipe || action.verb == Verb::damage)
+    as(Verb::kill);
+  if (action.verb == Verb::strike || action.verb == Verb::wipe || action.verb == Verb::damage)
+    as(Verb::power);
   if (action.verb == Verb::power) as(Verb::kill);
   if (action.verb == Verb::mute || action.verb == Verb::deafen || action.verb == Verb::bridge)
     as(Verb::isolate);

@@ -87,6 +87,20 @@ void draw_times(Prng& prng, Options& options) {
   options.client_timeout = options.election_timeout * static_cast<std::int64_t>(prng.between(2, 8));
 }
 
+// In most runs logs are cut, in many so early that who is away for a moment needs a snapshot.
+void draw_compaction(Prng& prng, Options& options) {
+  if (one_in(prng, 4)) return;
+  options.state_sync_bytes = prng.between(100, 10'000);
+  options.log_cut_step_bytes = prng.between(1, 6'000);
+  options.log_kept_bytes = one_in(prng, 3) ? prng.between(0, 200) : prng.between(0, 10'000);
+  options.log_kept_for_streams_bytes = prng.between(0, 60'000);
+  options.snapshot_streams_max = prng.between(1, 3);
+  options.snapshot_chunk_bytes = half(prng) ? prng.between(1, 300) : prng.between(300, 20'000);
+  options.snapshot_window_chunks = prng.between(1, 6);
+  options.snapshot_stall_max =
+      options.election_timeout * static_cast<std::int64_t>(prng.between(1, 8));
+}
+
 void draw_limits(Prng& prng, Options& options) {
   if (one_in(prng, 3)) options.entries_per_message_max = prng.between(1, 8);
   if (one_in(prng, 4)) options.bytes_per_message_max = prng.between(64, 2'000);
@@ -98,6 +112,13 @@ void draw_limits(Prng& prng, Options& options) {
   if (one_in(prng, 8)) options.reads_waiting_max = prng.between(1, 8);
   if (half(prng)) options.state_sync_bytes = prng.between(100, 20'000);
   if (one_in(prng, 4)) options.forward = 1;
+  draw_compaction(prng, options);
+  // A state machine that is behind its log; not where messages are so small that nobody catches up.
+  const Options defaults;
+  const bool large = options.entries_per_message_max == defaults.entries_per_message_max &&
+                     options.bytes_per_message_max == defaults.bytes_per_message_max &&
+                     options.inflight_bytes_max == defaults.inflight_bytes_max;
+  if (large && one_in(prng, 3)) options.work_max = prng.between(2ms, 60ms);
 }
 
 // --- workload: what clients do ---
@@ -182,6 +203,7 @@ class Faults {
     if (exists()) episodes(1s, 8s, [&](Duration t) { administer(t); });
     if (exists()) episodes(4s, 15s, [&](Duration t) { wipe_and_rejoin(t); });
     if (exists()) episodes(8s, 20s, [&](Duration t) { rolling_restart(t); });
+    if (exists()) episodes(3s, 12s, [&](Duration t) { lose_state(t); });
     for (std::uint64_t i = 0; i < options_.spares; ++i) {
       add(time_within(),
           start(node(static_cast<int>(options_.voters + options_.learners + i + 1))));
@@ -335,6 +357,12 @@ class Faults {
   void wipe_and_rejoin(Duration t) {
     const Who who = someone_fixed();
     add(t, wipe(who));
+    add(t + length(), start(who));
+  }
+
+  void lose_state(Duration t) {
+    const Who who = someone_fixed();
+    add(t, damage(who));
     add(t + length(), start(who));
   }
 

@@ -239,6 +239,8 @@ void World::act(const Action& action) {
       return resume(*who);
     case Verb::wipe:
       return wipe(*who);
+    case Verb::damage:
+      return damage(*who);
     case Verb::disk:
       return node.set_disk_factor(action.count);
     default:
@@ -295,6 +297,12 @@ void World::resume(std::size_t node) {
 void World::wipe(std::size_t node) {
   if (nodes_[node]->has_identity() && !quorums_stay(node, std::nullopt)) return;
   nodes_[node]->wipe();
+}
+
+// Those who keep theirs must be able to lead without it.
+void World::damage(std::size_t node) {
+  if (!nodes_[node]->has_identity() || !quorums_stay(node, std::nullopt)) return;
+  nodes_[node]->lose_state();
 }
 
 void World::unclog(const Action& action) {
@@ -522,7 +530,8 @@ bool World::quorums_stay(std::optional<std::size_t> lost,
       const bool there = at != kernel_.ghost.node_of_member.end();
       if (there && at->second == removed) continue;
       ++all;
-      if (there && at->second != lost) ++left;
+      const bool has_state = there && !kernel_.ghost.nodes[at->second].state_lost;
+      if (has_state && at->second != lost) ++left;
     }
     return all == 0 || left * 2 > all;
   };

@@ -49,6 +49,7 @@ class World {
   void operate(const Action& action);
   void unclog(const Action& action);
   void wipe(std::size_t node);
+  void damage(std::size_t node);
   void resume(std::size_t node);
   void start(std::size_t node);
   [[nodiscard]] std::vector<Network::Link> links_of(const Action& action) const;

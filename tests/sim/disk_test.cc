@@ -19,10 +19,12 @@ struct Witness final : DiskWitness {
   void durable_appended(const raft::Entry& entry) override { terms.push_back(entry.term().value); }
   void durable_cut(Index first) override { cut = first; }
   void durable_installed(Index index, Term) override { installed = index; }
+  void durable_state(Index applied) override { synced = applied; }
   raft::HardState hard;
   std::vector<std::uint64_t> terms;
   Index cut;
   Index installed;
+  Index synced;
 };
 
 raft::Entry entry(std::uint64_t term, std::uint64_t index) {

@@ -140,7 +140,7 @@ TEST(Invariants, I5AnotherDigest) {
   meta.applied = Index(1);
   meta.prefix_hash = f.ghost.committed_prefix(Index(1));
   meta.digest = f.ghost.committed_at(Index(1)).digest + 1;
-  f.invariants.applied(0, meta);
+  f.invariants.applied(0, meta, {});
   EXPECT_EQ(f.violated(), "I5");
 }
 
@@ -152,9 +152,9 @@ TEST(Invariants, I5AppliedTwice) {
   meta.applied = Index(1);
   meta.prefix_hash = f.ghost.committed_prefix(Index(1));
   meta.digest = f.ghost.committed_at(Index(1)).digest;
-  f.invariants.applied(0, meta);
+  f.invariants.applied(0, meta, {});
   EXPECT_EQ(f.violated(), "nothing");
-  f.invariants.applied(0, meta);
+  f.invariants.applied(0, meta, {});
   EXPECT_EQ(f.violated(), "I5");
 }
 
@@ -264,6 +264,94 @@ TEST(Invariants, I18AGapBetweenEntries) {
   append.entries = {entry_of(1, 3)};
   f.invariants.sent(0, raft, f.from(0, 2, 1, append));
   EXPECT_EQ(f.violated(), "I18");
+}
+
+TEST(Invariants, I10ADiskThatCutsWhatIsNotCommitted) {
+  Fixture f;
+  f.invariants.durable_appended(0, entry_of(1, 2));
+  f.invariants.durable_state(0, Index(2));
+  f.invariants.durable_cut(0, Index(3));
+  EXPECT_EQ(f.violated(), "I10");
+}
+
+TEST(Invariants, I10ALogThatIsCutAboveTheSyncedState) {
+  Fixture f;
+  f.invariants.durable_state(0, Index(1));
+  f.invariants.durable_cut(0, Index(2));
+  EXPECT_FALSE(f.verdict.failed());
+  f.invariants.durable_state(0, Index(0));
+  f.invariants.durable_cut(0, Index(2));
+  EXPECT_EQ(f.violated(), "I10");
+}
+
+raft::SnapshotMeta snapshot_at(std::uint64_t index) {
+  const auto configuration = Configuration::decode(configuration_entry().payload());
+  return {.last_included_index = Index(index),
+          .last_included_term = Term(1),
+          .configuration_index = Index(1),
+          .configuration = *configuration};
+}
+
+TEST(Invariants, I10ASnapshotOfWhatIsNotCommitted) {
+  for (const auto& [index, violated] : {std::pair{1, "nothing"}, {2, "I10"}}) {
+    Fixture f;
+    const raft::Raft raft = f.recovered(0);
+    f.start(0, raft);
+    f.ghost.leaders[Term(1)] = {0, MemberId(1), Incarnation(1)};
+    raft::InstallSnapshot chunk;
+    chunk.snapshot = snapshot_at(static_cast<std::uint64_t>(index));
+    f.invariants.sent(0, raft, f.from(0, 2, 1, chunk));
+    EXPECT_EQ(f.violated(), violated);
+  }
+}
+
+TEST(Invariants, I10ASnapshotWithAnotherConfiguration) {
+  Fixture f;
+  const raft::Raft raft = f.recovered(0);
+  f.start(0, raft);
+  f.ghost.leaders[Term(1)] = {0, MemberId(1), Incarnation(1)};
+  raft::InstallSnapshot chunk;
+  chunk.snapshot = snapshot_at(1);
+  chunk.snapshot.configuration.members.pop_back();
+  f.invariants.sent(0, raft, f.from(0, 2, 1, chunk));
+  EXPECT_EQ(f.violated(), "I10");
+}
+
+TEST(Invariants, I10AnInstalledSnapshotThatNobodyCommitted) {
+  Fixture f;
+  const raft::Raft raft = f.recovered(0);
+  f.start(0, raft);
+  f.invariants.observed(0, raft, raft::Event(raft::SnapshotInstalled{Index(5), Term(1)}));
+  f.invariants.turned(0, raft);
+  EXPECT_EQ(f.violated(), "I10");
+}
+
+TEST(Invariants, I7AnInstalledSnapshotThatIsAcknowledgedBeforeItIsDurable) {
+  Fixture f;
+  f.invariants.begins_with(entry_of(1, 2));
+  const raft::Raft raft = f.recovered(1);
+  f.start(1, raft);
+  f.ghost.leaders[Term(1)] = {0, MemberId(1), Incarnation(1)};
+  raft::InstallSnapshotReply reply;
+  reply.installed = Index(2);
+  f.invariants.sent(1, raft, f.from(1, 1, 1, reply));
+  EXPECT_EQ(f.violated(), "I7");
+}
+
+TEST(Invariants, I20AnInstalledStateWithSomethingElseInIt) {
+  Fixture f;
+  const raft::Raft raft = f.recovered(0);
+  f.start(0, raft);
+  f.invariants.observed(0, raft, raft::Event(raft::SnapshotInstalled{Index(1), Term(1)}));
+  f.invariants.turned(0, raft);
+  replica::StateMeta meta;
+  meta.applied = Index(1);
+  meta.prefix_hash = f.ghost.committed_prefix(Index(1));
+  meta.digest = f.ghost.committed_at(Index(1)).digest;
+  meta.configuration_index = Index(1);
+  meta.configuration = snapshot_at(1).configuration;
+  f.invariants.applied(0, meta, {{"kx", std::string(8, '\0') + "y"}});
+  EXPECT_EQ(f.violated(), "I20");
 }
 
 TEST(Invariants, I20ARecoveredStateWithSomethingElseInIt) {
