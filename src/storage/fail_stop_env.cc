@@ -209,6 +209,14 @@ leveldb::Status FailStopEnv::CreateDir(const std::string& name) {
   return trip(disk_.sync_directory(directory_of(name)));
 }
 
+void FailStopEnv::Schedule(void (*function)(void*), void* argument) {
+  if (disk_.has_background_thread()) {
+    disk_.StartThread(function, argument);
+  } else {
+    disk_.Schedule(function, argument);
+  }
+}
+
 Status write_synced(FailStopEnv& env, const std::string& name, const std::string& bytes) {
   leveldb::WritableFile* opened = nullptr;
   auto status = env.NewWritableFile(name, &opened);

@@ -10,6 +10,8 @@
 // does
 //    not sync directories (its issues 189 and 195).
 // 4. It knows how far the WAL is synced, which LevelDB does not tell.
+// 5. Its background work waits for no other database's: LevelDB's own Env has one thread for all of
+//    them, and the log's appends stand still while a compaction of the state holds up its flush.
 #pragma once
 
 #include <leveldb/env.h>
@@ -52,6 +54,8 @@ class FailStopEnv final : public leveldb::EnvWrapper {
   leveldb::Status RemoveFile(const std::string& name) override;
   // Failing is no reason to stop: LevelDB makes directories that are there already.
   leveldb::Status CreateDir(const std::string& name) override;
+  // LevelDB asks for the next piece when the last one is done.
+  void Schedule(void (*function)(void*), void* argument) override;
 
   [[nodiscard]] Disk& disk() { return disk_; }
   [[nodiscard]] FailFlag& flag() { return flag_; }

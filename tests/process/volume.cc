@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <thread>
 
@@ -133,7 +134,7 @@ class Writers {
 
  private:
   void run(std::vector<double>& latencies, std::uint64_t value_bytes, Prng prng) {
-    HttpConnection connection(leader_);
+    auto connection = std::make_unique<HttpConnection>(leader_);
     std::string value(value_bytes, '\0');
     while (!stopping_) {
       const std::string key = next_key();
@@ -145,14 +146,20 @@ class Writers {
       for (;;) {
         const auto begin = Clock::now();
         const auto response =
-            connection.exchange({.method = "PUT", .target = "/key/" + key, .body = value}, 10s);
+            connection->exchange({.method = "PUT", .target = "/key/" + key, .body = value}, 10s);
         if (response && response->status == 200) {
           latencies.push_back(seconds_since(begin) * 1000);
           break;
         }
         ++failed_;
         if (stopping_) return;
-        std::this_thread::sleep_for(20ms);
+        // Another node leads.
+        const auto other = response ? parse_address(response->header("location")) : std::nullopt;
+        if (other) {
+          connection = std::make_unique<HttpConnection>(*other);
+        } else {
+          std::this_thread::sleep_for(20ms);
+        }
       }
     }
   }
