@@ -95,7 +95,7 @@ void draw_compaction(Prng& prng, Options& options) {
   options.log_kept_bytes = one_in(prng, 3) ? prng.between(0, 200) : prng.between(0, 10'000);
   options.log_kept_for_streams_bytes = prng.between(0, 60'000);
   options.snapshot_streams_max = prng.between(1, 3);
-  options.snapshot_chunk_bytes = half(prng) ? prng.between(1, 300) : prng.between(300, 20'000);
+  options.snapshot_chunk_bytes = half(prng) ? prng.between(200, 600) : prng.between(600, 20'000);
   options.snapshot_window_chunks = prng.between(1, 6);
   options.snapshot_stall_max =
       options.election_timeout * static_cast<std::int64_t>(prng.between(1, 8));
