@@ -106,7 +106,7 @@ class Start {
   }
 
   Step open() {
-    auto opened = directory_->open();
+    auto opened = directory_->open(/*refuse_hopeless=*/true);
     if (!opened) return not_started(opened.error());
     opened_.emplace(std::move(*opened));
     return std::nullopt;

@@ -9,6 +9,7 @@
 #include "src/base/check.h"
 #include "src/base/checksum.h"
 #include "src/storage/log_recovery.h"
+#include "src/storage/recovery.h"
 #include "src/storage/status.h"
 
 namespace raftkv::storage {
@@ -273,7 +274,7 @@ Status DataDirectory::clear() {
   return {};
 }
 
-Result<OpenedNode> DataDirectory::open() {
+Result<OpenedNode> DataDirectory::open(bool refuse_hopeless) {
   switch (stage_) {
     case Stage::empty:
       return failure(
@@ -297,10 +298,10 @@ Result<OpenedNode> DataDirectory::open() {
     case Stage::node:
       break;
   }
-  return explained(open_node());
+  return explained(open_node(refuse_hopeless));
 }
 
-Result<OpenedNode> DataDirectory::open_node() {
+Result<OpenedNode> DataDirectory::open_node(bool refuse_hopeless) {
   auto promise = PromiseFile::open(env_, path_);
   if (!promise) return failure(promise);
   promise_ = std::make_unique<PromiseFile>(std::move(*promise));
@@ -312,6 +313,13 @@ Result<OpenedNode> DataDirectory::open_node() {
   node.log_store = std::move(log->store);
   node.recovered = std::move(log->recovered);
   node.loss = std::move(log->loss);
+  if (refuse_hopeless && node.recovered.promise_lost &&
+      nobody_else_has_it(node.recovered, promise_->get())) {
+    return failure(ErrorCode::invalid,
+                   fmt::format("has lost a part of its log ({}), and there is no other voter to "
+                               "repair it: bring back a copy of the directory",
+                               node.loss.empty() ? "an earlier start noticed" : node.loss));
+  }
   if (Status begun = begin_incarnation(node); !begun) return failure(begun);
   node.states->remove_others();
   return node;
@@ -373,6 +381,8 @@ Error DataDirectory::explain(const Error& error) const {
           fmt::format("{} is damaged ({}): move it away and let the node join its cluster again "
                       "with 'raftkv serve --join'",
                       path_, error.message)};
+    case ErrorCode::invalid:
+      return {error.code, fmt::format("{} {}", path_, error.message)};
     case ErrorCode::unsupported:
       return {error.code,
               fmt::format("{} cannot be used ({}): use that version of raftkv, or a later one",

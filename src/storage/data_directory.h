@@ -84,8 +84,9 @@ class DataDirectory {
 
   // Opens the node and counts its incarnation, durably. What it gives must be destroyed before this
   // is. Errors: not_found (no node: empty, unfinished or joining), corrupt (damaged), unsupported
-  // (a newer version), fatal.
-  [[nodiscard]] Result<OpenedNode> open();
+  // (a newer version), fatal; with `refuse_hopeless`, before anything is counted, invalid: a part
+  // of the log is lost, and there is no other voter to repair it.
+  [[nodiscard]] Result<OpenedNode> open(bool refuse_hopeless = false);
 
  private:
   DataDirectory(Disk& disk, std::string path);
@@ -96,7 +97,7 @@ class DataDirectory {
   [[nodiscard]] Status create_node(Promise promise, std::span<const raft::Entry> log);
   // Removes what an unfinished attempt left of the databases.
   [[nodiscard]] Status clear();
-  [[nodiscard]] Result<OpenedNode> open_node();
+  [[nodiscard]] Result<OpenedNode> open_node(bool refuse_hopeless);
   [[nodiscard]] Status open_state(OpenedNode& node);
   [[nodiscard]] Status load_state(OpenedNode& node, std::unique_ptr<StateDirectories> states);
   [[nodiscard]] Status begin_incarnation(OpenedNode& node);

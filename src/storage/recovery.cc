@@ -101,4 +101,18 @@ Result<raft::Recovered> recover(LevelDbLogStore& log, const Promise& promise,
   return out;
 }
 
+bool nobody_else_has_it(const raft::Recovered& recovered, const Promise& promise) {
+  raft::Configuration last = recovered.configuration;
+  for (const raft::Entry& entry : recovered.tail) {
+    if (entry.kind() != raft::EntryKind::configuration) continue;
+    auto configuration = raft::Configuration::decode(entry.payload());
+    if (configuration) last = std::move(*configuration);
+  }
+  const raft::Identity& self = promise.identity;
+  if (last.members.empty()) {
+    return self.member == raft::MemberId(1) && !self.incarnation;  // 1: entry 1 added it
+  }
+  return !last.joint() && last.voters.size() == 1 && last.is_voter(self.member);
+}
+
 }  // namespace raftkv::storage

@@ -22,4 +22,9 @@ namespace raftkv::storage {
 [[nodiscard]] Result<raft::Recovered> recover(LevelDbLogStore& log, const Promise& promise,
                                               const replica::StateMeta& state);
 
+// A lost promise is repaired by the others (design, section 4, rule 10). True: there are none, so
+// that the node would wait for ever. It is the only voter of its last configuration; or it has
+// none, made the cluster and never ran.
+[[nodiscard]] bool nobody_else_has_it(const raft::Recovered& recovered, const Promise& promise);
+
 }  // namespace raftkv::storage

@@ -296,6 +296,33 @@ TEST(DataDirectory, ASnapshotBecomesTheState) {
   disk->run_background_work();
 }
 
+// Others would repair it; this one made the cluster and is alone in it, before its first run and
+// later.
+TEST(DataDirectory, ALostPromiseOfTheOnlyVoterIsRefusedEachTime) {
+  for (const bool ran : {false, true}) {
+    auto disk = used_node();
+    if (!ran) {
+      disk = std::make_unique<TestDisk>();
+      ASSERT_TRUE(take(*disk)->create_cluster(kCluster, kInstance, kNames));
+    }
+    ASSERT_TRUE(disk->RemoveFile("/a/d/log/CURRENT").ok());
+    for (int i = 0; i < 2; ++i) {
+      const auto directory = take(*disk, false);
+      const auto node = directory->open(/*refuse_hopeless=*/true);
+      ASSERT_FALSE(node);
+      EXPECT_EQ(node.error().code, ErrorCode::invalid);
+      EXPECT_NE(node.error().message.find("no other voter"), std::string::npos);
+      disk->run_background_work();
+    }
+    const auto directory = take(*disk, false);
+    const auto node = directory->open();
+    ASSERT_TRUE(node) << "whoever only looks may open it";
+    EXPECT_TRUE(node->recovered.promise_lost);
+    EXPECT_EQ(node->identity.incarnation, raft::Incarnation(ran ? 2 : 1));
+    disk->run_background_work();
+  }
+}
+
 TEST(DataDirectory, TheOldStateGoesWithItsLastView) {
   const auto disk = used_node();
   const auto directory = take(*disk, false);
