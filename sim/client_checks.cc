@@ -92,6 +92,8 @@ void ClientChecks::served_read(std::size_t node, Operation& operation, const rep
                     operation.floor.value, reply.index.value));
   };
   const KeyHistory& versions = history(key);
+  if (read.value && read.value->index > reply.index.value)
+    return fail("it is newer than what the node says that it has applied");
   if (level == Level::stale) {
     const auto kept = ghost_.keys.find(key);
     if (kept == ghost_.keys.end()) return read.value ? fail("nobody has written it") : void();

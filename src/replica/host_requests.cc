@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -297,9 +298,13 @@ void Host::Impl::expire_requests(Time time) {
 // --- replies ---
 
 Reply Host::Impl::make_reply(Answer answer) const {
+  Index applied = applied_.applied;
+  // The read worker may see a batch of which the apply worker has not told us yet.
+  const auto* const read = std::get_if<ReadResult>(&answer);
+  if (read != nullptr && read->value) applied = std::max(applied, Index(read->value->index));
   return {.answer = std::move(answer),
           .node = options_.name,
-          .index = applied_.applied,
+          .index = applied,
           .term = raft_.current_term(),
           .leader = leader_hint(),
           .last_contact_ms = std::nullopt};

@@ -423,6 +423,17 @@ TEST_F(Cluster, LeaderThatMovedIsFoundAgain) {
   EXPECT_TRUE(std::holds_alternative<Written>(world.ask(moved, set("k", "v")).answer));
 }
 
+// The apply worker has written a batch, and the loop does not know it yet.
+TEST_F(Cluster, AnAnswerIsNeverNewerThanItSays) {
+  const std::string name = follower();
+  kv::Batch batch;
+  batch.put(kv::kUserSpace, "k", "v", 99);
+  ASSERT_TRUE(world.node(name).contents.write(batch));
+  const Reply reply = world.ask(name, get("k", Level::stale));
+  EXPECT_EQ(value_of(reply), "v");
+  EXPECT_EQ(reply.index, Index(99));
+}
+
 // The only other voter that is up knows the old address only, and without its vote nobody leads: so
 // nobody can be told the new one in the ordinary way.
 TEST_F(Cluster, NodeThatMovedIsElectedWhileAnotherIsDead) {
