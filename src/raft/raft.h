@@ -177,8 +177,9 @@ class Raft {
     StreamId receipt;        // our own: what the host hands back
     Term term;
     SnapshotMeta snapshot;
-    std::uint64_t handed_out = 0;  // chunks given to the host, in order
-    std::uint64_t written = 0;     // chunks that it has reported
+    std::map<std::uint64_t, SnapshotChunk> early = {};  // came before one that stands before them
+    std::uint64_t handed_out = 0;                       // chunks given to the host, in order
+    std::uint64_t written = 0;                          // chunks that it has reported
     bool last_handed_out = false;
     bool complete = false;
     bool failed = false;
@@ -264,6 +265,7 @@ class Raft {
   [[nodiscard]] Index log_needed_behind();
   [[nodiscard]] bool wants_snapshot(const SnapshotMeta& snapshot) const;
   [[nodiscard]] bool expects_chunk(const InstallSnapshot& request);
+  void hand_out_chunks();
   void try_install_snapshot();
   void install_snapshot(const SnapshotMeta& snapshot);
   void forget_log_through(const SnapshotMeta& snapshot);

@@ -69,15 +69,30 @@ void Raft::on(const Envelope& envelope, const InstallSnapshot& request, Time now
                             .index = request.snapshot.last_included_index};
     return;
   }
-  // 2. to 4. chunks are written in order, beside the state; the host says when.
-  out_.snapshot_work.push_back(SnapshotReceive{.stream = incoming_->receipt,
-                                               .snapshot = incoming_->snapshot,
-                                               .chunk = request.chunk,
-                                               .last = request.last,
-                                               .contents_digest = request.contents_digest,
-                                               .data = request.data});
-  ++incoming_->handed_out;
-  incoming_->last_handed_out = request.last;
+  incoming_->early.insert(
+      {request.chunk, SnapshotChunk{.chunk = request.chunk,
+                                    .data = request.data,
+                                    .last = request.last,
+                                    .contents_digest = request.contents_digest}});
+  hand_out_chunks();
+}
+
+// 2. to 4. Chunks are written in order, beside the state; the host says when.
+void Raft::hand_out_chunks() {
+  IncomingSnapshot& incoming = *incoming_;
+  auto next = incoming.early.begin();
+  while (next != incoming.early.end() && next->first == incoming.handed_out) {
+    SnapshotChunk& chunk = next->second;
+    ++incoming.handed_out;
+    incoming.last_handed_out = chunk.last;
+    out_.snapshot_work.push_back(SnapshotReceive{.stream = incoming.receipt,
+                                                 .snapshot = incoming.snapshot,
+                                                 .chunk = chunk.chunk,
+                                                 .last = chunk.last,
+                                                 .contents_digest = chunk.contents_digest,
+                                                 .data = std::move(chunk.data)});
+    next = incoming.early.erase(next);
+  }
 }
 
 // Is there something in it for us? At or below the commit index we have it all, unless the state is
@@ -89,8 +104,8 @@ bool Raft::wants_snapshot(const SnapshotMeta& snapshot) const {
   return index > commit_index_ || log_.matches(index, snapshot.last_included_term);
 }
 
-// Is it the chunk that comes next? One of a newer stream begins anew, but a snapshot that is whole
-// is installed first.
+// Is it a chunk that comes next, or soon? No more than a window of them is kept. One of a newer
+// stream begins anew, but a snapshot that is whole is installed first.
 bool Raft::expects_chunk(const InstallSnapshot& request) {
   if (!wants_snapshot(request.snapshot)) return false;
   const bool same =
@@ -104,8 +119,9 @@ bool Raft::expects_chunk(const InstallSnapshot& request) {
                                  .term = current_term(),
                                  .snapshot = request.snapshot};
   }
-  return request.chunk == incoming_->handed_out && !incoming_->last_handed_out &&
-         !incoming_->failed;
+  return request.chunk >= incoming_->handed_out &&
+         request.chunk < incoming_->written + options_.snapshot_window_chunks &&
+         !incoming_->last_handed_out && !incoming_->failed;
 }
 
 void Raft::snapshot_received(StreamId stream, std::uint64_t chunk, SnapshotReceipt receipt,

@@ -144,7 +144,10 @@ TEST(RaftLog, KnowsTheSizeOfWhatItHas) {
     } else {
       RC_ASSERT(log.bytes_between(before, log.last_index()) >= wanted);
       if (before < log.last_index()) {
-        RC_ASSERT(log.bytes_between(before.next(), log.last_index()) < wanted);
+        // Where it is estimated, a byte is lost to rounding.
+        const std::size_t less = log.bytes_between(before.next(), log.last_index());
+        const bool exact = before.next() >= log.cached_from();
+        RC_ASSERT(less < wanted + (exact ? 0 : 1));
       }
     }
   }));
