@@ -371,6 +371,7 @@ struct Reads : Fixture {
   replica::Reply answer(std::string value, std::uint64_t index) const {
     replica::Reply reply;
     reply.answer = replica::ReadResult{kv::Value{std::move(value), index}};
+    reply.index = Index(index);
     reply.term = Term(1);
     return reply;
   }
@@ -395,6 +396,17 @@ TEST(ClientChecks, AConsistentReadSeesWhatWasAcknowledgedBeforeItBegan) {
   f.checks.served(0, after, f.answer("new", 3));
   EXPECT_EQ(f.violated(), "nothing");
   f.checks.served(0, after, f.answer("old", 2));
+  EXPECT_EQ(f.violated(), "I13");
+}
+
+TEST(ClientChecks, AnAnswerIsNotNewerThanTheIndexThatItNames) {
+  Reads f;
+  replica::Reply reply = f.answer("new", 3);
+  const std::uint32_t read = f.checks.invoked(1, f.stale, 0s);
+  f.checks.served(0, read, reply);
+  EXPECT_EQ(f.violated(), "nothing");
+  reply.index = Index(2);
+  f.checks.served(0, read, reply);
   EXPECT_EQ(f.violated(), "I13");
 }
 
