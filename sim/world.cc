@@ -256,8 +256,12 @@ void World::act(const Action& action) {
 }
 
 void World::operate(const Action& action) {
-  if (action.verb == Verb::remove) last_removal_ = kernel_.now;
-  if (action.verb == Verb::remove && !quorums_stay(std::nullopt, resolve(action.who))) return;
+  if (action.verb == Verb::remove) {
+    last_removal_ = kernel_.now;
+    const auto who = resolve(action.who);
+    if (!quorums_stay(std::nullopt, who)) return;
+    if (who) removals_[*who] = kernel_.now;
+  }
   std::size_t at = 0;
   const auto number = static_cast<std::size_t>(action.client);
   if (number > 0) {
@@ -520,6 +524,12 @@ std::vector<Configuration> World::configurations_in_play() const {
   return found;
 }
 
+bool World::removal_under_way(std::size_t node) const {
+  const auto asked = removals_.find(node);
+  return asked != removals_.end() &&
+         kernel_.now - asked->second < options_.client_timeout + options_.request_timeout;
+}
+
 bool World::quorums_stay(std::optional<std::size_t> lost,
                          std::optional<std::size_t> removed) const {
   const auto quorum_stays = [&](const raft::VoterSet& voters) {
@@ -528,10 +538,11 @@ bool World::quorums_stay(std::optional<std::size_t> lost,
     for (const MemberId member : voters) {
       const auto at = kernel_.ghost.node_of_member.find(member);
       const bool there = at != kernel_.ghost.node_of_member.end();
-      if (there && at->second == removed) continue;
+      const bool stays = there && !kernel_.ghost.nodes[at->second].state_lost && at->second != lost;
+      // A removal that is still on its way takes one away that counts, or changes nothing.
+      if (there && (at->second == removed || (stays && removal_under_way(at->second)))) continue;
       ++all;
-      const bool has_state = there && !kernel_.ghost.nodes[at->second].state_lost;
-      if (has_state && at->second != lost) ++left;
+      if (stays) ++left;
     }
     return all == 0 || left * 2 > all;
   };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -55,10 +56,12 @@ class World {
   [[nodiscard]] std::vector<Network::Link> links_of(const Action& action) const;
   [[nodiscard]] std::vector<bool> members_of(const std::vector<Who>& group) const;
   // A quorum of every configuration that may be in force still has its disks when one node's is
-  // lost, and when one node is removed. What breaks this is no fault that a cluster promises to
-  // survive.
+  // lost, and when one node is removed, and those whose removal is still on its way. What breaks
+  // this is no fault that a cluster promises to survive.
   [[nodiscard]] bool quorums_stay(std::optional<std::size_t> lost,
                                   std::optional<std::size_t> removed) const;
+  // Asked for so lately that it may still happen.
+  [[nodiscard]] bool removal_under_way(std::size_t node) const;
   [[nodiscard]] std::vector<Configuration> configurations_in_play() const;
 
   // --- who is who ---
@@ -94,8 +97,9 @@ class World {
   Schedule probes_;
   std::vector<std::size_t> probing_;  // clients
   std::optional<std::size_t> left_broken_;
-  std::optional<Instant> last_removal_;  // asked for
-  bool lively_ = false;                  // the second phase was run
+  std::optional<Instant> last_removal_;      // asked for
+  std::map<std::size_t, Instant> removals_;  // asked for last, by node
+  bool lively_ = false;                      // the second phase was run
   std::uint64_t events_ = 0;
 };
 
