@@ -220,9 +220,12 @@ TEST(MachinePaths, AreFound) {
               SizeIs(1));
   EXPECT_THAT(machine_path_breaches("scripts/run", std::string("/ro") + "ot/.cache/x\n"),
               SizeIs(1));
-  EXPECT_THAT(
-      machine_path_breaches("README.md", "http://localhost/work/1 ${x}/work/a out/home/x\n"),
-      IsEmpty());
+  EXPECT_THAT(machine_path_breaches("README.md",
+                                    "http://localhost/"
+                                    "work/1 ${x}/"
+                                    "work/a out/"
+                                    "home/x\n"),
+              IsEmpty());
 }
 
 TEST(RaftNotes, NameOnlyFunctionsAndTestsThatExist) {
