@@ -67,9 +67,14 @@ void Host::Impl::take(const Origin& origin, Read&& request) {
       const Handle handle = open(std::move(read));
       return raft_.read(Ticket(handle.value), now());
     }
-    case Level::default_:
+    case Level::default_: {
       if (!raft_.may_serve_default_reads()) return answer(origin, failed(raft::Refusal::not_ready));
-      break;
+      // Commit may run ahead of the leader's own disk, and a follower that has applied it may have
+      // shown it to somebody.
+      const Index read_index = raft_.commit_index();
+      const Handle handle = open(std::move(read));
+      return reads_.grant(handle, std::move(request.key), read_index, applied_.applied);
+    }
     case Level::stale:
       if (raft_.state_lost()) {
         return answer(origin, not_applied(Problem::not_ready,

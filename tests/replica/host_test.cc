@@ -179,6 +179,22 @@ TEST_F(Cluster, FollowerNamesTheLeader) {
   EXPECT_THAT(failure_of(reply)->detail, HasSubstr(leader + ":http"));
 }
 
+// A follower may have applied it and shown it.
+TEST_F(Cluster, DefaultReadWaitsForWhatIsCommittedWithoutTheLeadersDisk) {
+  const std::string leader = world.elect();
+  world.ask(leader, set("k", "old"));
+  world.node(leader).log_stalled = true;
+  const Index before = world.host(leader).raft().commit_index();
+  world.submit(leader, set("k", "new"));
+  ASSERT_TRUE(world.run_until([&] { return world.host(leader).raft().commit_index() > before; }));
+  const Ticket read = world.submit(leader, get("k", Level::default_));
+  world.run_for(20ms);
+  EXPECT_EQ(world.reply(read), nullptr) << "it would not see what is committed";
+  world.node(leader).log_stalled = false;
+  ASSERT_TRUE(world.run_until([&] { return world.reply(read) != nullptr; }));
+  EXPECT_EQ(value_of(*world.reply(read)), "new");
+}
+
 TEST_F(Cluster, WithoutALeaderNobodyIsNamed) {
   const std::string left = follower();
   for (const std::string name : {"n1", "n2", "n3"}) {
