@@ -94,6 +94,13 @@ struct EventText {
   }
   std::string operator()(const replica::ChunkSent& /*e*/) const { return {}; }
   std::string operator()(const replica::ChunkReceived& /*e*/) const { return {}; }
+  std::string operator()(const replica::Marked& e) const {
+    std::string text;
+    e.marks.for_each([&](Mark mark) {
+      text += fmt::format("{}{}", text.empty() ? "marks: " : ", ", text_of(mark).name);
+    });
+    return text;
+  }
   std::string operator()(const replica::SnapshotFailed& e) const { return "gives up: " + e.reason; }
 };
 

@@ -30,30 +30,32 @@ using raft::Term;
 
 // An entry as far as comparing logs goes. Two logs with equal `prefix` at an index are equal
 // through it.
-struct Mark {
+struct LogPoint {
   Term term;
   std::uint64_t prefix = 0;  // chain over the checksums of all entries through this one
 };
 
-// A log as a row of marks; its first entry has index 1. What a snapshot stands for is in it, too.
+// A log as a row of points; its first entry has index 1. What a snapshot stands for is in it, too.
 class LogMirror {
  public:
-  [[nodiscard]] Index last() const { return Index(marks_.size()); }
-  [[nodiscard]] Mark at(Index index) const { return index ? marks_[index.value - 1] : Mark{}; }
+  [[nodiscard]] Index last() const { return Index(points_.size()); }
+  [[nodiscard]] LogPoint at(Index index) const {
+    return index ? points_[index.value - 1] : LogPoint{};
+  }
   // Holds exactly this log through `index`.
   [[nodiscard]] bool holds(Index index, std::uint64_t prefix) const {
     return index <= last() && at(index).prefix == prefix;
   }
-  Mark append(const raft::Entry& entry) {
-    const Mark mark{entry.term(), chain64(at(last()).prefix, entry.checksum())};
-    marks_.push_back(mark);
-    return mark;
+  LogPoint append(const raft::Entry& entry) {
+    const LogPoint point{entry.term(), chain64(at(last()).prefix, entry.checksum())};
+    points_.push_back(point);
+    return point;
   }
-  void truncate_from(Index from) { marks_.resize(from.value - 1); }
-  void clear() { marks_.clear(); }
+  void truncate_from(Index from) { points_.resize(from.value - 1); }
+  void clear() { points_.clear(); }
 
  private:
-  std::vector<Mark> marks_;
+  std::vector<LogPoint> points_;
 };
 
 // What a leader believed of a peer when it was last looked at.

@@ -280,15 +280,15 @@ void Invariants::dropped(std::size_t node, const raft::Raft& raft, Index from) {
 
 void Invariants::appended(std::size_t node, const raft::Entry& entry) {
   GhostNode& ghost = ghost_.nodes[node];
-  const Mark mark = ghost.memory.append(entry);
+  const LogPoint point = ghost.memory.append(entry);
   if (ghost_.known.size() < entry.index().value) ghost_.known.resize(entry.index().value);
   if (const Ghost::Known* known = ghost_.find_known(entry.index(), entry.term())) {
-    if (known->prefix != mark.prefix) {
+    if (known->prefix != point.prefix) {
       fail("I3", node, "its log has another prefix than others at index {} of term {}",
            entry.index().value, entry.term().value);
     }
   } else {
-    ghost_.known[entry.index().value - 1].push_back({entry, mark.prefix});
+    ghost_.known[entry.index().value - 1].push_back({entry, point.prefix});
   }
   if (entry.kind() == raft::EntryKind::configuration) ghost.configurations.push_back(entry.index());
 }

@@ -15,6 +15,7 @@
 #include "sim/trace.h"
 #include "sim/watcher.h"
 #include "src/base/bytes.h"
+#include "src/base/marks.h"
 #include "src/base/prng.h"
 
 namespace raftkv::sim {
@@ -102,6 +103,7 @@ struct Kernel {
   Verdict verdict;
   Invariants invariants;
   ClientChecks client_checks;
+  MarkSet marks;               // that any node came to
   Watcher* watcher = nullptr;  // may be nobody
 };
 

@@ -413,7 +413,11 @@ std::vector<std::uint32_t> Process::abandoned() const {
 }
 
 void Process::observe(const replica::Event& event) {
-  kernel_.invariants.observed(node_.number(), host_->raft(), event);
+  if (const auto* marked = std::get_if<replica::Marked>(&event)) {
+    kernel_.marks |= marked->marks;
+  } else {
+    kernel_.invariants.observed(node_.number(), host_->raft(), event);
+  }
   if (const auto* stopped = std::get_if<replica::Stopped>(&event)) {
     if (!node_.disk().frozen()) {
       kernel_.verdict.fail("Stopped", fmt::format("n{}: stops though its disk is well: {}",

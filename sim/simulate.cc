@@ -23,6 +23,7 @@ Statistics statistics_of(const World& world) {
   statistics.lively = world.lively() ? 1 : 0;
   statistics.committed = kernel.ghost.committed.size();
   statistics.leaders = kernel.ghost.leaders.size();
+  statistics.marks = kernel.marks;
   for (const Operation& operation : kernel.client_checks.operations()) {
     ++statistics.operations;
     if (operation.outcome == Outcome::ok) ++statistics.operations_ok;

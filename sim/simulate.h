@@ -11,6 +11,7 @@
 #include "sim/options.h"
 #include "sim/trace.h"
 #include "sim/watcher.h"
+#include "src/base/marks.h"
 
 namespace raftkv::sim {
 
@@ -39,6 +40,7 @@ struct Statistics {
   std::uint64_t operations = 0;
   std::uint64_t operations_ok = 0;
   std::uint64_t operations_unknown = 0;
+  MarkSet marks;  // that the run came to
 };
 
 struct SimulateOptions {

@@ -79,6 +79,7 @@ struct EventLog::Writer {
   }
   void operator()(const replica::ChunkSent& e) const { log.metrics_.chunk_sent(e.bytes); }
   void operator()(const replica::ChunkReceived& e) const { log.metrics_.chunk_received(e.bytes); }
+  void operator()(const replica::Marked& e) const { log.metrics_.marked(e.marks); }
   void operator()(const replica::SnapshotFailed& e) const {
     log.metrics_.snapshot_failed();
     spdlog::warn("event=snapshot_failed reason={}", quoted(e.reason));

@@ -62,6 +62,8 @@ struct Metrics::Families {
   prometheus::Counter* snapshots_failed = nullptr;
   prometheus::Counter* snapshot_bytes_sent = nullptr;
   prometheus::Counter* snapshot_bytes_received = nullptr;
+  prometheus::Family<prometheus::Counter>* marks = nullptr;
+  std::array<prometheus::Counter*, kMarks> mark_counters{};  // null: never came to it
   prometheus::Family<prometheus::Gauge>* peer_lag = nullptr;
   std::vector<prometheus::Gauge*> peer_lags;  // of the last text()
 
@@ -126,6 +128,10 @@ Metrics::Metrics() : families_(std::make_unique<Families>()) {
                                      {{"direction", "sent"}});
   f.snapshot_bytes_received = &f.counter(
       "raftkv_snapshot_bytes_total", "Bytes of snapshots' chunks.", {{"direction", "received"}});
+  f.marks = &prometheus::BuildCounter()
+                 .Name("raftkv_marks_total")
+                 .Help("Rare moments of the algorithm that this node came to.")
+                 .Register(f.registry);
   f.peer_lag = &prometheus::BuildGauge()
                     .Name("raftkv_peer_lag_entries")
                     .Help("Entries that a member is behind; the leader knows it.")
@@ -161,6 +167,16 @@ void Metrics::chunk_sent(std::size_t bytes) {
 }
 void Metrics::chunk_received(std::size_t bytes) {
   families_->snapshot_bytes_received->Increment(static_cast<double>(bytes));
+}
+
+void Metrics::marked(const MarkSet& marks) {
+  marks.for_each([this](Mark mark) {
+    prometheus::Counter*& counter = families_->mark_counters[static_cast<std::size_t>(mark)];
+    if (counter == nullptr) {
+      counter = &families_->marks->Add({{"mark", std::string(text_of(mark).name)}});
+    }
+    counter->Increment();
+  });
 }
 
 void Metrics::log_written(std::size_t entries, std::size_t bytes, Duration took) {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "src/base/marks.h"
 #include "src/base/time.h"
 
 namespace raftkv::app {
@@ -62,6 +63,8 @@ class Metrics {
   void snapshot_failed();
   void chunk_sent(std::size_t bytes);
   void chunk_received(std::size_t bytes);
+  // Each counts once, however often its turn came to it.
+  void marked(const MarkSet& marks);
   // May be called from another thread.
   void log_written(std::size_t entries, std::size_t bytes, Duration took);
 

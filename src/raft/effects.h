@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "src/base/marks.h"
 #include "src/raft/configuration.h"
 #include "src/raft/entry.h"
 #include "src/raft/message.h"
@@ -166,9 +167,10 @@ struct Effects {
   std::vector<ReadGranted> reads_granted;
   std::vector<ReadRefused> reads_refused;
   std::vector<Event> events;
+  MarkSet marks;
 
-  [[nodiscard]] bool empty() const;
-  void clear();  // keeps capacity: a steady state allocates nothing
+  [[nodiscard]] bool empty() const;  // but for marks: they ask for nothing
+  void clear();                      // keeps capacity: a steady state allocates nothing
 };
 
 }  // namespace raftkv::raft

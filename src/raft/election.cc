@@ -31,8 +31,11 @@ bool Raft::sticks_to_leader(Time now) const {
 
 void Raft::on(const Envelope& envelope, const PreVote& request, Time now) {
   note_candidate(envelope.route.from, request.candidate_address);
-  const bool granted = request.next_term > current_term() && !sticks_to_leader(now) &&
-                       !promise_lost_ &&
+  const bool sticks = sticks_to_leader(now);
+  if (envelope.term < current_term()) mark(Mark::pre_vote_of_an_older_term_answered);
+  if (request.next_term > current_term() && sticks)
+    mark(Mark::pre_vote_refused_for_a_living_leader);
+  const bool granted = request.next_term > current_term() && !sticks && !promise_lost_ &&
                        log_.is_up_to_date(request.last_log_index, request.last_log_term);
   // Nothing is promised, so nothing has to be durable first; a candidate of a lower term learns
   // ours from it.
@@ -47,6 +50,7 @@ void Raft::on(const Envelope& envelope, const RequestVote& request, Time now) {
   const bool granted = free && role_ == Role::follower && !promise_lost_ &&
                        (request.leadership_transfer || !sticks_to_leader(now)) &&
                        log_.is_up_to_date(request.last_log_index, request.last_log_term);
+  mark_vote(request, candidate, granted);
   if (granted && !hard_state_.voted_for) set_hard_state(current_term(), candidate);
   if (granted) reset_election_timer(now);
   // A vote is a promise: it leaves when it is durable (Figure 2, "updated on stable storage before
@@ -62,6 +66,7 @@ void Raft::note_candidate(MemberId candidate, const std::string& address) {
   candidate_addresses_.erase(candidate);
   const Member* const member = configuration().find(candidate);
   if (member != nullptr && member->raft_address == address) return;
+  mark(Mark::candidate_told_its_address);
   if (candidate_addresses_.size() >= kMembersMax) candidate_addresses_.clear();
   candidate_addresses_[candidate] = address;
 }
@@ -98,7 +103,10 @@ void Raft::expire_follower(Time now) {
   reset_election_timer(now);
   if (may_campaign(now)) {
     start_pre_vote(now);
-  } else if (role_ == Role::candidate) {
+    return;
+  }
+  mark_silence(now);
+  if (role_ == Role::candidate) {
     become_follower(current_term(), "may not campaign", now);
   } else {
     set_leader(MemberId());
@@ -106,6 +114,8 @@ void Raft::expire_follower(Time now) {
 }
 
 void Raft::start_pre_vote(Time now) {
+  if (role_ == Role::candidate && !pre_vote_) mark(Mark::election_without_a_winner);
+  if (!configuration().is_voter(identity_.member)) mark(Mark::removed_voter_campaigned);
   set_leader(MemberId());
   pre_vote_ = true;
   own_vote_write_.reset();
@@ -124,6 +134,7 @@ void Raft::start_pre_vote(Time now) {
 }
 
 void Raft::campaign(bool leadership_transfer, Time now) {
+  if (leadership_transfer) mark(Mark::leadership_handed_over);
   pre_vote_ = false;
   gated_.clear();
   votes_granted_.clear();
@@ -181,6 +192,7 @@ void Raft::decide_election(Time now) {
   if (result == VoteResult::pending) return;
   if (result == VoteResult::lost) {
     const Time deadline = election_deadline_;
+    mark(pre_vote_ ? Mark::pre_vote_lost : Mark::election_lost);
     become_follower(current_term(), pre_vote_ ? "lost the pre-vote" : "lost the election", now);
     election_deadline_ = deadline;
   } else if (pre_vote_) {
@@ -214,16 +226,19 @@ bool Raft::quorum_in_contact(Time now) const {
 
 void Raft::expire_leader(Time now) {
   if (transfer_ && now >= transfer_->deadline) {
+    mark(Mark::transfer_timed_out);
     out_.events.push_back(TransferEnded{transfer_->target, false});
     transfer_.reset();
   }
   if (now < heartbeat_deadline_) return;
   heartbeat_deadline_ = now + options_.heartbeat_interval;
   if (!quorum_in_contact(now)) {
+    mark(Mark::leader_lost_its_quorum);
     become_follower(current_term(), "lost contact with its quorum", now);
     return;
   }
   if (disk_stalled(now)) {
+    mark(Mark::leader_left_for_its_stalled_disk);
     become_follower(current_term(), "its disk has stalled", now);
     return;
   }
@@ -233,7 +248,10 @@ void Raft::expire_leader(Time now) {
     progress.heartbeat_due();
     progress.message_owed = true;
   }
-  if (transfer_) transfer_->timeout_now_sent = false;  // it may have been lost
+  if (transfer_ && transfer_->timeout_now_sent) {  // it may have been lost
+    transfer_->timeout_now_sent = false;
+    mark(Mark::timeout_now_repeated);
+  }
   try_timeout_now();
   drive_membership(now);
   caught_up_target_ = log_.last_index();
@@ -267,11 +285,14 @@ std::expected<void, Refusal> Raft::transfer_leadership(MemberId target, Time now
   if (!contains(configuration().voters, target)) return std::unexpected(Refusal::not_voter);
   // Nothing could be written until it has the snapshot.
   const auto peer = progress_.find(target);
-  if (peer != progress_.end() && peer->second.needs_snapshot())
+  if (peer != progress_.end() && peer->second.needs_snapshot()) {
+    mark(Mark::transfer_refused_before_a_snapshot);
     return std::unexpected(Refusal::busy);
+  }
   transfer_ = Transfer{
       .target = target, .deadline = now + options_.election_timeout, .timeout_now_sent = false};
   try_timeout_now();
+  if (!transfer_->timeout_now_sent) mark(Mark::transfer_waited_for_the_log);
   return {};
 }
 
@@ -287,7 +308,10 @@ void Raft::try_timeout_now() {
 }
 
 void Raft::on(const Envelope& envelope, const TimeoutNow& /*request*/, Time now) {
-  if (role_ != Role::follower || envelope.route.from != leader_ || !may_campaign(now)) return;
+  if (role_ != Role::follower || envelope.route.from != leader_ || !may_campaign(now)) {
+    mark(Mark::timeout_now_came_too_late);
+    return;
+  }
   campaign(true, now);
 }
 

@@ -153,6 +153,7 @@ void Raft::configuration_in_force() {
     if (progress.departing) close_stream(id);
   }
   if (transfer_ && !configuration().is_voter(transfer_->target)) {
+    mark(Mark::transfers_target_left);
     out_.events.push_back(TransferEnded{transfer_->target, false});
     transfer_.reset();
   }
@@ -172,6 +173,12 @@ void Raft::propose_configuration(const Configuration& configuration) {
 }
 
 std::expected<Proposed, Refusal> Raft::change_members(const MemberChange& change, Time now) {
+  auto proposed = try_change(change, now);
+  mark_change(proposed);
+  return proposed;
+}
+
+std::expected<Proposed, Refusal> Raft::try_change(const MemberChange& change, Time now) {
   if (role_ != Role::leader) return std::unexpected(Refusal::not_leader);
   // One change at a time, and none before this leader knows what its predecessors committed (I15).
   if (commit_index_ < term_start_) return std::unexpected(Refusal::not_ready);
@@ -197,6 +204,7 @@ std::expected<Proposed, Refusal> Raft::change_members(const MemberChange& change
   if (configuration_index() > commit_index_ || configuration().joint()) {
     return std::unexpected(Refusal::change_under_way);
   }
+  mark_plan(*next);
   propose_configuration(*next);
   return Proposed{configuration_index(), current_term()};
 }
@@ -209,17 +217,25 @@ void Raft::drive_membership(Time now) {
   if (configuration_index() > commit_index_) return;
   // A joint configuration still counts the old half as voters: this is C_new.
   if (!configuration().is_voter(identity_.member)) {
+    mark(Mark::removed_leader_stepped_down);
     if (const MemberId successor = best_successor(now)) send(successor, TimeoutNow{});
     become_follower(current_term(), "removed from the configuration", now);
     return;
   }
   // While leadership is handed over nothing is appended: the target would be behind and lose.
-  if (transfer_) return;
+  if (transfer_) {
+    if (configuration().joint() || promotable_learner(now))
+      mark(Mark::change_waited_for_a_transfer);
+    return;
+  }
   if (configuration().joint()) {
+    mark_leave();
     propose_configuration(plan_leave(configuration()));
     return;
   }
   if (const MemberId learner = promotable_learner(now)) {
+    mark(Mark::learner_promoted_by_joint_consensus);
+    if (configuration().find(learner)->replaces) mark(Mark::replacement_promoted);
     propose_configuration(plan_promotion(configuration(), learner));
   }
 }
@@ -233,6 +249,7 @@ void Raft::say_farewell(Time now) {
     // One that needs a snapshot first cannot be told.
     const bool given_up = progress.needs_snapshot() || !in_contact(peer->first, now);
     if (progress.departing && (progress.farewell_sent || given_up)) {
+      if (!progress.farewell_sent) mark(Mark::farewell_given_up);
       close_stream(peer->first);
       peer = progress_.erase(peer);
       continue;
@@ -241,6 +258,7 @@ void Raft::say_farewell(Time now) {
     progress.farewell_sent =
         progress.departing &&
         configuration_index() <= std::min(commit_index_, progress.match_index());
+    if (progress.farewell_sent) mark(Mark::farewell_said);
     ++peer;
   }
 }

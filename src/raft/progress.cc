@@ -48,14 +48,16 @@ bool Progress::refused(Index prev, Index hint) {
   return true;
 }
 
-void Progress::await_snapshot(Index first) {
+bool Progress::await_snapshot(Index first) {
   CHECK(first > match_index_);
-  if (state_ != State::snapshot) {
+  const bool news = state_ != State::snapshot;
+  if (news) {
     probe_again();
     state_ = State::snapshot;
     snapshot_due = true;
   }
   next_index_ = first;
+  return news;
 }
 
 void Progress::probe_again() {

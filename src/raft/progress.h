@@ -52,7 +52,8 @@ class Progress {
   }
   // The log begins with `first`, behind next_index(). Heartbeats ask about the entry before it
   // meanwhile: when the peer has that, it needs no snapshot any more.
-  void await_snapshot(Index first);
+  // True: it did not wait for one before.
+  bool await_snapshot(Index first);
   // Its log does not reach ours, or its state does not reach its log.
   [[nodiscard]] bool needs_snapshot() const { return state_ == State::snapshot || snapshot_wanted; }
   // What is in flight is lost, and what the peer has must be found again; match is still what it

@@ -65,6 +65,7 @@ void Effects::clear() {
   reads_granted.clear();
   reads_refused.clear();
   events.clear();
+  marks.clear();
 }
 
 Raft::Raft(const Options& options, const Identity& identity, Recovered recovered, Prng prng,
@@ -126,7 +127,10 @@ void Raft::receive(Envelope envelope, Time now) {
 bool Raft::admit(const Route& route, const Message& message) {
   if (route.cluster != identity_.cluster || route.to != identity_.member || is_self(route.from))
     return false;
-  if (is_reply(message) && route.to_incarnation != identity_.incarnation) return false;
+  if (is_reply(message) && route.to_incarnation != identity_.incarnation) {
+    mark(Mark::answer_to_an_earlier_run_dropped);
+    return false;
+  }
   Incarnation& seen = incarnations_[route.from];
   if (route.from_incarnation < seen) return false;
   if (route.from_incarnation > seen) {
@@ -136,6 +140,8 @@ bool Raft::admit(const Route& route, const Message& message) {
     if (restarted && peer != progress_.end()) {
       // What was acknowledged before the restart was durable, but the disk may have lost it (rule
       // 10).
+      mark(Mark::peer_restarted);
+      if (streams_.contains(route.from)) mark(Mark::stream_ended_by_a_restart);
       close_stream(route.from);
       peer->second.restarted();
       peer->second.last_contact.reset();
@@ -151,8 +157,14 @@ bool Raft::adopt_term(const Envelope& envelope, Time now) {
   const auto* vote = std::get_if<RequestVote>(&envelope.message);
   const bool asks_for_vote = vote != nullptr || std::holds_alternative<PreVote>(envelope.message);
   const bool transfer = vote != nullptr && vote->leadership_transfer;
-  if (asks_for_vote && !transfer && envelope.term > current_term() && sticks_to_leader(now))
-    return false;
+  if (asks_for_vote && envelope.term > current_term() && sticks_to_leader(now)) {
+    if (!transfer) {
+      mark(role_ == Role::leader ? Mark::leader_refused_a_higher_term
+                                 : Mark::stickiness_refused_a_higher_term);
+      return false;
+    }
+    mark(Mark::transfers_vote_passed_stickiness);
+  }
   if (envelope.term > current_term()) become_follower(envelope.term, "saw a higher term", now);
   if (envelope.term == current_term()) return true;
   // From an older term. A leader or a pre-candidate that is behind is told so, else it could stay
@@ -164,9 +176,13 @@ bool Raft::adopt_term(const Envelope& envelope, Time now) {
 
 std::expected<Proposed, Refusal> Raft::propose(EntryDraft draft, Time /*now*/) {
   if (role_ != Role::leader) return std::unexpected(Refusal::not_leader);
-  if (transfer_) return std::unexpected(Refusal::transferring);
+  if (transfer_) {
+    mark(Mark::write_refused_during_a_transfer);
+    return std::unexpected(Refusal::transferring);
+  }
   if (log_.bytes_between(commit_index_, log_.last_index()) > options_.uncommitted_bytes_max ||
       log_.bytes_between(applied_, commit_index_) > options_.unapplied_bytes_max) {
+    mark(Mark::write_refused_by_a_full_log);
     return std::unexpected(Refusal::busy);
   }
   append_own(std::move(draft));
@@ -174,7 +190,7 @@ std::expected<Proposed, Refusal> Raft::propose(EntryDraft draft, Time /*now*/) {
 }
 
 void Raft::log_written(WriteId id, Time now) {
-  stable_.written(id);
+  if (stable_.written(id)) mark(Mark::late_completion_of_an_overwritten_write);
   CHECK(stable_.index() <= log_.last_index());
   release_gated();
   snapshot_durable();
@@ -211,6 +227,7 @@ void Raft::peer_event(MemberId peer, PeerEvent event, Time now) {
   }
   if (event == PeerEvent::disconnected && role_ == Role::follower && peer == leader_) {
     // No process is there any more: nothing to stick to. One early try, then the ordinary timeout.
+    mark(Mark::early_election_after_a_reset);
     set_leader(MemberId());
     last_leader_contact_.reset();
     election_deadline_ = std::min(
@@ -364,6 +381,9 @@ void Raft::become_follower(Term term, std::string_view reason, Time now) {
   CHECK(term >= current_term());
   if (role_ == Role::leader) leave_leadership();
   if (term > current_term()) {
+    if (role_ == Role::leader) mark(Mark::leader_deposed_by_a_higher_term);
+    if (!gated_.empty()) mark(Mark::promise_overtaken_by_a_term);
+    if (incoming_ && !incoming_->installing) mark(Mark::snapshot_dropped_with_its_term);
     set_hard_state(term, MemberId());
     gated_.clear();  // promises of an older term interest nobody
     matched_ = leader_commit_ = replied_match_ = Index();
@@ -383,6 +403,7 @@ void Raft::become_follower(Term term, std::string_view reason, Time now) {
 }
 
 void Raft::leave_leadership() {
+  if (reads_.size() > 0) mark(Mark::reads_fell_with_the_leader);
   reads_.refuse_all(out_.reads_refused);
   if (transfer_)
     out_.events.push_back(TransferEnded{transfer_->target, transfer_->timeout_now_sent});
@@ -394,6 +415,8 @@ void Raft::leave_leadership() {
 
 void Raft::become_leader(Time now) {
   CHECK(role_ == Role::candidate);
+  if (configuration().joint()) mark(Mark::election_won_in_two_majorities);
+  if (!configuration().is_voter(identity_.member)) mark(Mark::removed_voter_won);
   pre_vote_ = false;
   votes_granted_.clear();
   votes_refused_.clear();

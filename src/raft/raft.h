@@ -26,6 +26,7 @@
 #include <variant>
 #include <vector>
 
+#include "src/base/marks.h"
 #include "src/base/prng.h"
 #include "src/base/time.h"
 #include "src/raft/configuration.h"
@@ -257,6 +258,8 @@ class Raft {
   void send_append(MemberId peer, Progress& progress);
   [[nodiscard]] AppendEntries append_request(const Progress& progress) const;
   void fetch_for(MemberId peer, Progress& progress);
+  [[nodiscard]] bool still_wanted(const LogFetch& fetch, const std::vector<Entry>& entries,
+                                  const Progress& progress) const;
 
   // --- snapshot.cc ---
   void on(const Envelope& envelope, const InstallSnapshot& request, Time now);
@@ -288,10 +291,20 @@ class Raft {
   void say_farewell(Time now);
   [[nodiscard]] MemberId promotable_learner(Time now) const;
   void propose_configuration(const Configuration& configuration);
+  [[nodiscard]] std::expected<Proposed, Refusal> try_change(const MemberChange& change, Time now);
 
   // --- read_index.cc ---
   void start_read_round();
   void confirm_reads();
+
+  // --- marks.cc ---
+  void mark(Mark mark) { out_.marks.set(mark); }
+  void mark_vote(const RequestVote& request, MemberId candidate, bool granted);
+  void mark_silence(Time now);
+  void mark_commit(Index reached, const VoterNumber& match, Time now);
+  void mark_change(const std::expected<Proposed, Refusal>& proposed);
+  void mark_plan(const Configuration& next);
+  void mark_leave();
 
   Options options_;
   Identity identity_;

@@ -37,6 +37,7 @@ void Raft::read(Ticket ticket, Time /*now*/) {
   if (role_ != Role::leader) {
     out_.reads_refused.push_back({ticket, Refusal::not_leader});
   } else if (reads_.size() >= options_.reads_waiting_max) {
+    mark(Mark::read_refused_too_many_wait);
     out_.reads_refused.push_back({ticket, Refusal::busy});
   } else {
     reads_.add(ticket);
@@ -48,10 +49,11 @@ void Raft::read(Ticket ticket, Time /*now*/) {
 void Raft::start_read_round() {
   if (!reads_.waiting() || reads_.round_under_way()) return;
   // Before its first own commit a leader does not know what its predecessors committed (§8).
-  if (commit_index_ < term_start_) return;
+  if (commit_index_ < term_start_) return mark(Mark::read_waited_for_the_own_terms_commit);
   reads_.start_round(commit_index_);
   for (auto& [id, progress] : progress_) progress.message_owed = true;
   confirm_reads();  // a leader that is alone is its own quorum
+  if (!reads_.round_under_way()) mark(Mark::lone_leader_confirmed_its_reads);
 }
 
 void Raft::confirm_reads() {

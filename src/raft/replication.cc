@@ -48,8 +48,9 @@ void Raft::append_own(EntryDraft draft) {
 void Raft::truncate_from(Index from) {
   CHECK(from > commit_index_, "a committed entry would be dropped");
   CHECK(role_ != Role::leader);
+  mark(Mark::conflict_truncated_the_log);
   log_.truncate_from(from);
-  stable_.truncated(from);
+  if (stable_.truncated(from)) mark(Mark::truncation_clipped_a_pending_write);
   if (from < unsaved_from_) {
     unsaved_truncate_ = unsaved_truncate_ ? std::min(*unsaved_truncate_, from) : from;
     unsaved_from_ = from;
@@ -61,13 +62,16 @@ void Raft::truncate_from(Index from) {
     configurations_.pop_back();
     rolled_back = true;
   }
-  if (rolled_back) configuration_in_force();
+  if (!rolled_back) return;
+  mark(Mark::conflict_truncated_a_configuration);
+  configuration_in_force();
 }
 
 // --- the follower's side (Figure 2, "AppendEntries RPC, receiver implementation") ---
 
 void Raft::on(const Envelope& envelope, AppendEntries& request, Time now) {
   if (envelope.term < current_term()) {  // 1. reply false if term < currentTerm
+    mark(Mark::append_of_an_older_term_answered);
     send_after(write_with_hard_state(), envelope.route.from, AppendEntriesReply{},
                envelope.route.from_incarnation);
     return;
@@ -81,6 +85,7 @@ void Raft::on(const Envelope& envelope, AppendEntries& request, Time now) {
   if (request.entries.empty() || leader_round_ > replied_round_) reply_owed_ = true;
   if (!request.entries.empty() &&
       log_.bytes_between(applied_, commit_index_) > options_.unapplied_bytes_max) {
+    mark(Mark::append_refused_by_a_full_state_machine);
     reply_owed_ = true;  // the state machine is behind: the leader will send them again
     return;
   }
@@ -94,14 +99,18 @@ void Raft::on(const Envelope& envelope, AppendEntries& request, Time now) {
   matched_ = std::max(matched_, match);
   // 5. "commitIndex = min(leaderCommit, index of last new entry)": what lies behind it may be
   // another leader's.
+  if (leader_commit_ > matched_ && matched_ < log_.last_index() && matched_ > commit_index_)
+    mark(Mark::commit_stopped_before_a_foreign_tail);
   commit_through(std::min(leader_commit_, matched_));
   repair_promise();
 }
 
 void Raft::heard_from_leader(const Envelope& envelope, const std::string& leader_address,
                              Time now) {
-  if (role_ == Role::candidate)
+  if (role_ == Role::candidate) {
+    mark(Mark::candidate_found_its_leader);
     become_follower(current_term(), "found the leader of its term", now);
+  }
   set_leader(envelope.route.from);
   leader_incarnation_ = envelope.route.from_incarnation;
   if (!leader_address.empty()) leader_address_ = leader_address;
@@ -114,6 +123,10 @@ void Raft::heard_from_leader(const Envelope& envelope, const std::string& leader
 // differs, not for each entry.
 void Raft::refuse_append(const Envelope& envelope, const AppendEntries& request) {
   const Index hint = log_.last_index_not_above(request.prev_log_index, request.prev_log_term);
+  const bool gap = request.prev_log_index > log_.last_index();
+  mark(gap ? Mark::append_left_a_gap : Mark::append_contradicted_the_log);
+  if (hint.next() < std::min(request.prev_log_index, log_.last_index()))
+    mark(Mark::followers_hint_jumped_over_a_term);
   AppendEntriesReply reply;
   reply.match_index = std::min(matched_, stable_.index());
   reply.read_round = leader_round_;
@@ -134,10 +147,13 @@ bool Raft::take_entries(const Envelope& envelope, AppendEntries& request) {
       std::find_if(request.entries.begin(), request.entries.end(),
                    [&](const Entry& entry) { return !log_.matches(entry.index(), entry.term()); });
   if (first_new == request.entries.end()) {
+    if (!request.entries.empty() && request.entries.back().index() < log_.last_index())
+      mark(Mark::late_append_left_the_log_alone);
     reply_owed_ = true;
     return true;
   }
   CHECK(envelope.route.from == leader_);
+  if (first_new != request.entries.begin()) mark(Mark::append_partly_known);
   if (first_new->index() <= log_.last_index()) {
     if (first_new->index() <= commit_index_) return false;
     truncate_from(first_new->index());
@@ -181,6 +197,7 @@ void Raft::repair_promise() {
   if (std::min(matched_, stable_.index()) < leader_commit_) return;
   if (log_.term(leader_commit_) != current_term()) return;
   promise_lost_ = false;
+  mark(Mark::lost_promise_repaired);
   out_.events.push_back(PromiseRepaired{});
 }
 
@@ -201,7 +218,11 @@ void Raft::on(const Envelope& envelope, const AppendEntriesReply& reply, Time no
     // found next.
     const Index hint =
         log_.last_index_not_above(reply.conflict->hint_index, reply.conflict->hint_term);
-    (void)progress.refused(reply.conflict->prev_log_index, hint);
+    if (!progress.refused(reply.conflict->prev_log_index, hint)) {
+      mark(Mark::stale_refusal_ignored);
+    } else if (hint.next() < reply.conflict->hint_index) {
+      mark(Mark::leaders_probe_jumped_over_a_term);
+    }
   }
   progress.snapshot_due = progress.needs_snapshot();  // it is there to receive one
   close_stream_if_done(peer->first, progress);
@@ -215,11 +236,13 @@ void Raft::on(const Envelope& envelope, const AppendEntriesReply& reply, Time no
 // log[N].term == currentTerm: set commitIndex = N" (Figure 2; §5.4.2, Figure 8). The leader counts
 // its own log as far as it is durable, and not at all when it is no voter.
 void Raft::commit_by_quorum(Time now) {
-  const Index reached(quorum_reached(configuration(), [&](MemberId id) -> std::uint64_t {
+  const auto match = [&](MemberId id) -> std::uint64_t {
     if (is_self(id)) return stable_.index().value;
     const auto peer = progress_.find(id);
     return peer == progress_.end() ? 0 : peer->second.match_index().value;
-  }));
+  };
+  const Index reached(quorum_reached(configuration(), match));
+  mark_commit(reached, match, now);
   if (reached <= commit_index_ || log_.term(reached) != current_term()) return;
   commit_through(reached);
   drive_membership(now);
@@ -235,7 +258,7 @@ void Raft::replicate() {
 void Raft::send_append(MemberId peer, Progress& progress) {
   // The entry before the one that it needs next must be in the log, else it needs a snapshot (§7).
   if (progress.next_index() < log_.first_index() || progress.state() == Progress::State::snapshot) {
-    progress.await_snapshot(log_.first_index());
+    if (progress.await_snapshot(log_.first_index())) mark(Mark::peer_needs_a_snapshot);
   }
   while (!progress.disconnected && progress.window_open(options_) &&
          progress.next_index() <= log_.last_index()) {
@@ -277,10 +300,23 @@ AppendEntries Raft::append_request(const Progress& progress) const {
 void Raft::fetch_for(MemberId peer, Progress& progress) {
   if (progress.fetching) return;
   progress.fetching = true;
+  mark(Mark::entries_read_back_from_disk);
   out_.fetches.push_back({.peer = peer,
                           .from = progress.next_index(),
                           .to = log_.cached_from().prev(),
                           .bytes_max = options_.bytes_per_message_max});
+}
+
+bool Raft::still_wanted(const LogFetch& fetch, const std::vector<Entry>& entries,
+                        const Progress& progress) const {
+  if (entries.empty() || role_ != Role::leader || progress.state() != Progress::State::replicate)
+    return false;
+  if (fetch.from < log_.first_index()) return false;  // cut meanwhile
+  if (progress.next_index() != fetch.from || entries.front().index() != fetch.from) return false;
+  if (!progress.window_open(options_)) return false;
+  // Between the request and the answer this may have become another leader's log; the terms tell.
+  return std::ranges::all_of(
+      entries, [&](const Entry& entry) { return log_.matches(entry.index(), entry.term()); });
 }
 
 void Raft::fetched(const LogFetch& fetch, std::vector<Entry> entries, Time /*now*/) {
@@ -288,15 +324,7 @@ void Raft::fetched(const LogFetch& fetch, std::vector<Entry> entries, Time /*now
   if (peer == progress_.end()) return;
   Progress& progress = peer->second;
   progress.fetching = false;
-  if (entries.empty() || role_ != Role::leader || progress.state() != Progress::State::replicate)
-    return;
-  if (fetch.from < log_.first_index()) return;  // cut meanwhile
-  if (progress.next_index() != fetch.from || entries.front().index() != fetch.from) return;
-  if (!progress.window_open(options_)) return;
-  // Between the request and the answer this may have become another leader's log; the terms tell.
-  for (const Entry& entry : entries) {
-    if (!log_.matches(entry.index(), entry.term())) return;
-  }
+  if (!still_wanted(fetch, entries, progress)) return mark(Mark::read_back_came_too_late);
   AppendEntries request = append_request(progress);
   request.entries = std::move(entries);
   std::size_t bytes = 0;

@@ -30,7 +30,10 @@ void Raft::cut_log() {
   if (state_lost_) return;
   Index gone = std::min({synced_, applied_, stable_.index()});
   gone = std::min(gone, log_.index_before_last(options_.log_kept_bytes));
-  gone = std::min(gone, log_needed_behind());
+  const Index needed_behind = log_needed_behind();
+  const bool held = needed_behind < gone;
+  gone = std::min(gone, needed_behind);
+  if (held) mark(Mark::log_kept_for_a_stream);
   if (gone <= log_.prev_index() ||
       log_.bytes_between(log_.prev_index(), gone) < options_.log_cut_step_bytes)
     return;
@@ -58,6 +61,7 @@ Index Raft::log_needed_behind() {
 
 void Raft::on(const Envelope& envelope, const InstallSnapshot& request, Time now) {
   if (envelope.term < current_term()) {  // 1. reply immediately if term < currentTerm
+    mark(Mark::snapshot_of_an_older_term_answered);
     send_after(write_with_hard_state(), envelope.route.from,
                InstallSnapshotReply{.stream = request.stream}, envelope.route.from_incarnation);
     return;
@@ -69,6 +73,7 @@ void Raft::on(const Envelope& envelope, const InstallSnapshot& request, Time now
                             .index = request.snapshot.last_included_index};
     return;
   }
+  if (request.chunk > incoming_->handed_out) mark(Mark::chunk_came_early);
   incoming_->early.insert(
       {request.chunk, SnapshotChunk{.chunk = request.chunk,
                                     .data = request.data,
@@ -110,9 +115,11 @@ bool Raft::expects_chunk(const InstallSnapshot& request) {
   if (!wants_snapshot(request.snapshot)) return false;
   const bool same =
       incoming_ && incoming_->term == current_term() && incoming_->stream == request.stream;
+  if (same && request.chunk < incoming_->handed_out) mark(Mark::chunk_came_again);
   if (!same) {
     if (request.chunk != 0) return false;
     if (incoming_ && (incoming_->complete || incoming_->stream > request.stream)) return false;
+    if (incoming_) mark(Mark::snapshot_began_anew);
     ++last_stream_;
     incoming_ = IncomingSnapshot{.stream = request.stream,
                                  .receipt = last_stream_,
@@ -147,10 +154,11 @@ void Raft::snapshot_received(StreamId stream, std::uint64_t chunk, SnapshotRecei
 // What was handed out to be applied is applied to the old state: the snapshot waits for that.
 void Raft::try_install_snapshot() {
   if (!incoming_ || !incoming_->complete || incoming_->installing) return;
-  if (applied_ != handed_to_apply_) return;
+  if (applied_ != handed_to_apply_) return mark(Mark::snapshot_waited_for_the_state_machine);
   if (!wants_snapshot(incoming_->snapshot)) {  // the log has brought us there meanwhile
     const OwedSnapshotReply owed{.stream = incoming_->stream,
                                  .index = incoming_->snapshot.last_included_index};
+    mark(Mark::snapshot_overtaken_by_the_log);
     drop_incoming_snapshot();
     snapshot_reply_owed_ = owed;
     return;
@@ -169,13 +177,15 @@ void Raft::install_snapshot(const SnapshotMeta& snapshot) {
   incoming_->installing = stable_.next_id();
   handed_to_apply_ = applied_ = index;
   matched_ = std::max(matched_, index);
-  state_lost_ = false;
+  if (std::exchange(state_lost_, false)) mark(Mark::snapshot_replaced_a_lost_state);
   out_.events.push_back(SnapshotInstalled{index, snapshot.last_included_term});
   if (index > commit_index_) {
     commit_index_ = index;
     out_.events.push_back(Committed{commit_index_});
   }
-  if (configuration_index() != configured) configuration_in_force();
+  if (configuration_index() == configured) return;
+  mark(Mark::snapshot_brought_a_configuration);
+  configuration_in_force();
 }
 
 // 6. "If existing log entry has same index and term as snapshot's last included entry, retain log
@@ -186,12 +196,14 @@ void Raft::forget_log_through(const SnapshotMeta& snapshot) {
   const Index behind = index.next();
   const bool retained = log_.term(index) == snapshot.last_included_term;
   if (retained) {
+    if (log_.last_index() > index) mark(Mark::snapshot_over_a_longer_log);
     log_.cut_before(behind);
     unsaved_from_ = std::max(unsaved_from_, behind);
     if (unsaved_truncate_) unsaved_truncate_ = std::max(*unsaved_truncate_, behind);
   } else {
     CHECK(index > commit_index_, "committed entries would be dropped");
-    stable_.truncated(commit_index_.next());
+    if (log_.last_index() >= index) mark(Mark::snapshot_contradicted_the_log);
+    (void)stable_.truncated(commit_index_.next());
     log_.restart_behind(index, snapshot.last_included_term);
     unsaved_from_ = behind;
     unsaved_truncate_ = behind;
@@ -210,7 +222,8 @@ void Raft::snapshot_durable() {
 }
 
 void Raft::drop_incoming_snapshot() {
-  if (incoming_ && incoming_->installing) return;  // durable or not, it is our state
+  if (incoming_ && incoming_->installing)  // durable or not, it is our state
+    return mark(Mark::snapshot_outlived_its_term);
   if (incoming_ && !incoming_->failed) out_.snapshot_work.push_back(SnapshotDiscard{});
   incoming_.reset();
   snapshot_reply_owed_.reset();
@@ -271,6 +284,7 @@ void Raft::open_snapshots(Time now) {
     streams_.emplace(peer, SnapshotStream(last_stream_, applied_, now));
     out_.snapshot_work.push_back(SnapshotOpen{.stream = last_stream_, .peer = peer});
   }
+  if (next_for_snapshot(now)) mark(Mark::snapshot_waited_for_a_free_stream);
 }
 
 // The first behind the one that was served last; 0: nobody.
@@ -292,8 +306,12 @@ void Raft::expire_snapshots(Time now) {
   for (auto& [peer, progress] : progress_) {
     const auto stream = streams_.find(peer);
     if (stream != streams_.end()) {
-      stream->second.resend_after(2 * options_.heartbeat_interval, now);
-      if (stream->second.over(options_, now)) close_stream(peer);
+      if (stream->second.resend_after(2 * options_.heartbeat_interval, now))
+        mark(Mark::stream_resumed);
+      if (stream->second.over(options_, now)) {
+        mark(Mark::stream_given_up);
+        close_stream(peer);
+      }
     }
     progress.snapshot_due = progress.needs_snapshot();
     if (!in_contact(peer, now)) progress.catching_up = false;
@@ -316,7 +334,11 @@ void Raft::on(const Envelope& envelope, const InstallSnapshotReply& reply, Time 
     const auto& snapshot = stream.snapshot();
     const bool installed = snapshot && reply.installed >= snapshot->last_included_index;
     if (installed) progress.snapshot_wanted = false;
-    if (installed && progress.needs_snapshot()) progress.snapshot_due = true;  // the log was cut
+    if (installed && progress.needs_snapshot()) {  // the log was cut
+      mark(Mark::log_cut_during_a_stream);
+      progress.snapshot_due = true;
+    }
+    if (reply.failed) mark(Mark::stream_failed_at_its_receiver);
     if (installed || reply.failed) close_stream(id);
   }
   close_stream_if_done(id, progress);
@@ -347,7 +369,9 @@ void Raft::close_stream(MemberId peer) {
 
 // The peer goes on with the log: it has the snapshot, or did not need it in the end.
 void Raft::close_stream_if_done(MemberId peer, const Progress& progress) {
-  if (!progress.needs_snapshot()) close_stream(peer);
+  if (progress.needs_snapshot() || !streams_.contains(peer)) return;
+  mark(Mark::stream_ended_by_the_log);
+  close_stream(peer);
 }
 
 void Raft::snapshot_opened(StreamId stream, std::optional<SnapshotMeta> snapshot, Time now) {
@@ -355,6 +379,7 @@ void Raft::snapshot_opened(StreamId stream, std::optional<SnapshotMeta> snapshot
   if (found == streams_.end()) return;
   // A state that is older than what we have applied has not been put in its place yet.
   if (!snapshot || snapshot->last_included_index < found->second.behind()) {
+    if (snapshot) mark(Mark::view_older_than_what_was_applied);
     return close_stream(found->first);
   }
   CHECK(log_.matches(snapshot->last_included_index, snapshot->last_included_term),

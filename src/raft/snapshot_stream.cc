@@ -44,8 +44,10 @@ void SnapshotStream::acknowledged(std::uint64_t next_chunk, Time now) {
   moved_at_ = now;
 }
 
-void SnapshotStream::resend_after(Duration quiet, Time now) {
-  if (now - std::max(moved_at_, sent_at_) >= quiet) unsent_ = acknowledged_;
+bool SnapshotStream::resend_after(Duration quiet, Time now) {
+  if (unsent_ == acknowledged_ || now - std::max(moved_at_, sent_at_) < quiet) return false;
+  unsent_ = acknowledged_;
+  return true;
 }
 
 bool SnapshotStream::over(const Options& options, Time now) const {

@@ -38,7 +38,8 @@ class SnapshotStream {
   // The peer has written all chunks before this one.
   void acknowledged(std::uint64_t next_chunk, Time now);
   // Everything that is not acknowledged is sent again if nothing has been acknowledged for so long.
-  void resend_after(Duration quiet, Time now);
+  // True: there is something.
+  bool resend_after(Duration quiet, Time now);
   // Nothing has moved for too long, or the view is too old: to be closed.
   [[nodiscard]] bool over(const Options& options, Time now) const;
 

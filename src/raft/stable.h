@@ -31,16 +31,19 @@ class Stable {
 
   // A write is handed out; once durable, the log is durable through `through`.
   WriteId begin(Index through, Time now);
-  // The log's entries from `from` on are dropped.
-  void truncated(Index from);
-  // The write with this id, and all before it, are durable.
-  void written(WriteId id);
+  // The log's entries from `from` on are dropped. True: some of them are in writes that are
+  // pending.
+  bool truncated(Index from);
+  // The write with this id, and all before it, are durable. True: some of their entries had been
+  // dropped.
+  bool written(WriteId id);
 
  private:
   struct Pending {
     WriteId id;
     Index through;
     Time since{};
+    bool clipped = false;
   };
   Index index_;
   WriteId next_id_ = WriteId(1);

@@ -103,6 +103,7 @@ void Host::Impl::turn() {
   if (!fatal_) start_work(time);
   arm_timer();
   deliver_answers();
+  observe_marks();
   if (stop_ && stop_->phase == Stop::Phase::done && stop_->done)
     std::exchange(stop_->done, nullptr)();
 }
@@ -133,6 +134,13 @@ void Host::Impl::carry_out(Time time) {
   for (const raft::ReadGranted& granted : effects_.reads_granted) grant(granted);
   for (const raft::ReadRefused& refused : effects_.reads_refused) refuse(refused);
   for (raft::Event& event : effects_.events) observe(std::move(event));
+  marks_ |= effects_.marks;
+}
+
+void Host::Impl::observe_marks() {
+  if (!marks_.any()) return;
+  ports_.observer.observe(Marked{marks_});
+  marks_.clear();
 }
 
 void Host::Impl::observe(raft::Event event) {
@@ -218,6 +226,8 @@ void Host::Impl::reads_done(std::vector<Reads::Item>& items) {
   for (Reads::Item& item : items) {
     if (fatal_) return;
     if (item.value) {
+      if (*item.value && Index((*item.value)->index) > applied_.applied)
+        mark(Mark::read_saw_more_than_was_reported);
       if (requests_.find(item.handle) != nullptr) {
         answer(item.handle, ReadResult{.value = std::move(*item.value)});
       }

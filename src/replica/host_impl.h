@@ -82,6 +82,8 @@ class Host::Impl {
   [[nodiscard]] bool leads() const { return raft_.role() == raft::Role::leader; }
   void carry_out(Time now);
   void observe(raft::Event event);
+  void mark(Mark mark) { marks_.set(mark); }
+  void observe_marks();
   void notice_lost_leadership(Time now);
   void start_work(Time now);
   void arm_timer();
@@ -155,6 +157,7 @@ class Host::Impl {
   const Time started_;
   raft::Raft raft_;
   raft::Effects effects_;  // reused by every turn
+  MarkSet marks_;          // since the last turn
   StateMeta applied_;
 
   LogPipeline log_;

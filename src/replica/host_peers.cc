@@ -19,9 +19,16 @@ Status Host::Impl::receive(SharedBytes bytes) {
 
 Status Host::Impl::take_frame(SharedBytes bytes) {
   auto frame = raft::parse_frame(std::move(bytes));
-  if (!frame) return failure(frame);
+  if (!frame) {
+    mark(Mark::damaged_frame_refused);
+    return failure(frame);
+  }
   const auto admitted = peers_.admit(frame->route, raft_.configuration());
-  if (!admitted) return failure(admitted);
+  if (!admitted) {
+    mark(frame->route.to != raft_.identity().member ? Mark::frame_for_another_member
+                                                    : Mark::stale_incarnation_dropped);
+    return failure(admitted);
+  }
   wake();
   if (admitted->restarted) forwards_lost(frame->route.from, "the leader was restarted");
   if (frame->kind == raft::FrameKind::forward) return take_forward(*frame);
@@ -66,8 +73,14 @@ Status Host::Impl::take_forward(const raft::ReceivedFrame& frame) {
   // twice.
   const raft::Incarnation meant_for = frame.route.to_incarnation;
   const bool for_any_run = !meant_for && std::holds_alternative<Join>(forward->request);
-  if (meant_for != raft_.identity().incarnation && !for_any_run) return {};
-  if (!peers_.first_time(frame.route.from, forward->ticket)) return {};
+  if (meant_for != raft_.identity().incarnation && !for_any_run) {
+    mark(Mark::forward_for_another_run);
+    return {};
+  }
+  if (!peers_.first_time(frame.route.from, forward->ticket)) {
+    mark(Mark::forward_came_twice);
+    return {};
+  }
   begin(Origin{.ticket = forward->ticket,
                .member = frame.route.from,
                .incarnation = frame.route.from_incarnation},
@@ -80,7 +93,10 @@ Status Host::Impl::take_forward_reply(const raft::ReceivedFrame& frame) {
   if (!reply) return failure(reply);
   if (frame.route.to_incarnation != raft_.identity().incarnation) return {};
   const auto handle = forwards_.replied(reply->ticket, frame.route.from);
-  if (!handle || requests_.find(*handle) == nullptr) return {};
+  if (!handle || requests_.find(*handle) == nullptr) {
+    mark(Mark::forwards_answer_came_too_late);
+    return {};
+  }
   outbox_.push_back({requests_.close(*handle).origin, std::move(reply->reply)});
   return {};
 }
@@ -89,6 +105,7 @@ void Host::Impl::forwards_lost(raft::MemberId to, std::string_view why) {
   handles_.clear();
   forwards_.lost(to, handles_);
   if (handles_.empty()) return;
+  mark(Mark::forward_lost_with_its_connection);
   const std::string detail = fmt::format("{} after the request had been passed on to it", why);
   for (const Handle handle : handles_) abandon(handle, Problem::leadership_lost, detail);
 }

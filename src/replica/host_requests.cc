@@ -68,7 +68,10 @@ void Host::Impl::take(const Origin& origin, Read&& request) {
       return raft_.read(Ticket(handle.value), now());
     }
     case Level::default_: {
-      if (!raft_.may_serve_default_reads()) return answer(origin, failed(raft::Refusal::not_ready));
+      if (!raft_.may_serve_default_reads()) {
+        mark(Mark::default_read_refused_by_a_new_leader);
+        return answer(origin, failed(raft::Refusal::not_ready));
+      }
       // Commit may run ahead of the leader's own disk, and a follower that has applied it may have
       // shown it to somebody.
       const Index read_index = raft_.commit_index();
@@ -77,6 +80,7 @@ void Host::Impl::take(const Origin& origin, Read&& request) {
     }
     case Level::stale:
       if (raft_.state_lost()) {
+        mark(Mark::stale_read_refused_without_a_state);
         return answer(origin, not_applied(Problem::not_ready,
                                           "this node has lost its state and waits for a snapshot"));
       }
@@ -234,6 +238,7 @@ void Host::Impl::resolve(const PendingProposals::Resolved& resolved,
   const OpenRequest* const request = requests_.find(resolved.handle);
   if (request == nullptr) return;  // timed out
   if (!resolved.applied) {
+    mark(Mark::write_lost_to_another_leader);
     return answer(
         resolved.handle,
         not_applied(Problem::leadership_lost,
@@ -242,9 +247,11 @@ void Host::Impl::resolve(const PendingProposals::Resolved& resolved,
   if (request->kind == RequestKind::remove && leads() &&
       raft_.configuration_index() > applied_.applied) {
     // C_old,new is committed and C_new appended: the member is gone when that is committed too.
+    mark(Mark::removal_waited_for_the_new_configuration);
     pending_.add({raft_.configuration_index(), raft_.current_term()}, resolved.handle);
     return;
   }
+  if (!leads()) mark(Mark::write_survived_its_leader);
   answer(resolved.handle, outcome_of(*request, entries[resolved.position].index(),
                                      result.outcomes[resolved.position]));
 }
@@ -284,16 +291,19 @@ void Host::Impl::transfer_decided(raft::MemberId leader) {
   const raft::Member* const member = raft_.configuration().find(leader);
   const std::string name = member == nullptr ? std::string() : member->name;
   if (leader == successor) return answer(handle, Transferred{name});
+  mark(Mark::transfer_won_by_another);
   abandon(handle, Problem::transfer_failed,
           fmt::format("the member did not win the election; {} leads now", name));
 }
 
 void Host::Impl::expire_requests(Time time) {
   while (requests_.next_deadline() <= time) {
+    mark(Mark::request_timed_out);
     abandon(*requests_.oldest(), Problem::timeout, "no answer within the time limit for a request");
   }
   handles_.clear();
   pending_.expire(time, handles_);
+  if (!handles_.empty()) mark(Mark::writes_outcome_given_up);
   for (const Handle handle : handles_) {
     abandon(handle, Problem::leadership_lost,
             "this node lost its leadership before it knew the outcome; read before you try again");

@@ -67,6 +67,7 @@ void Host::Impl::snapshot_adopted(const Result<StateMeta>& meta) {
   reads_.applied(applied_.applied);
   handles_.clear();
   pending_.skipped(applied_.applied, handles_);
+  if (!handles_.empty()) mark(Mark::write_skipped_by_a_snapshot);
   for (const Handle handle : handles_) {
     abandon(handle, Problem::leadership_lost,
             "this node lost the leadership, and has its state from another since");

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "src/base/marks.h"
 #include "src/base/result.h"
 #include "src/base/time.h"
 #include "src/raft/effects.h"
@@ -80,11 +81,14 @@ struct ChunkSent {  // read for a peer's snapshot
 struct ChunkReceived {
   std::size_t bytes = 0;
 };
+struct Marked {  // rare moments that this turn came to, if it did
+  MarkSet marks;
+};
 struct SnapshotFailed {  // a stream to or from this node has ended before its time
   std::string reason;
 };
 using Event = std::variant<raft::Event, Applied, Stopped, FrameRefused, ChunkSent, ChunkReceived,
-                           SnapshotFailed>;
+                           Marked, SnapshotFailed>;
 
 // Watches. Must not call back into the Host.
 struct Observer {

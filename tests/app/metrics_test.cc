@@ -75,7 +75,23 @@ TEST(Metrics, AreAllInTheManual) {
   Metrics metrics;
   MetricsSnapshot now;
   now.peers = {{"node02", 5}};
+  MarkSet marks;
+  marks.set(Mark::pre_vote_lost);
+  metrics.marked(marks);
   EXPECT_EQ(names_behind(manual.str(), "`"), names_behind(metrics.text(now), "# TYPE "));
+}
+
+TEST(Metrics, CountMarksByTheirNames) {
+  Metrics metrics;
+  EXPECT_THAT(metrics.text({}), Not(HasSubstr("raftkv_marks_total{")));
+  MarkSet marks;
+  marks.set(Mark::conflict_truncated_a_configuration);
+  metrics.marked(marks);
+  marks.set(Mark::chunk_came_early);
+  metrics.marked(marks);
+  const std::string text = metrics.text({});
+  EXPECT_THAT(text, HasSubstr("raftkv_marks_total{mark=\"conflict truncated a configuration\"} 2"));
+  EXPECT_THAT(text, HasSubstr("raftkv_marks_total{mark=\"chunk came early\"} 1"));
 }
 
 TEST(Metrics, KnowTheMemoryOfTheProcess) {
