@@ -9,10 +9,12 @@
 
 namespace {
 
+using raftkv::sim::cli::MergeCommand;
 using raftkv::sim::cli::ReplayCommand;
 using raftkv::sim::cli::RunCommand;
 using raftkv::sim::cli::ShrinkCommand;
 using raftkv::sim::cli::SwarmCommand;
+using raftkv::sim::cli::TallyOutputs;
 
 // 60s, 1500ms: as schedules write durations.
 void add_time(CLI::App* app, const std::string& name, raftkv::Duration& duration,
@@ -30,6 +32,13 @@ void add_time(CLI::App* app, const std::string& name, raftkv::Duration& duration
 void add_duration(CLI::App* app, raftkv::Duration& duration) {
   add_time(app, "--duration", duration,
            "simulated time of the first phase, as 20s or 500ms (default 20s)");
+}
+
+void add_outputs(CLI::App* app, TallyOutputs& outputs) {
+  app->add_flag("--marks", outputs.marks,
+                "prints how many seeds came to each rare moment, and which did first");
+  app->add_flag("--every-mark", outputs.every_mark, "fails if no seed came to one of them");
+  app->add_option("--json", outputs.json, "writes the results to this file, for merge");
 }
 
 // 1..1000, or a single seed.
@@ -89,6 +98,14 @@ int main(int argc, char** argv) {
   swarm_app->add_flag("--hashes", swarm.hashes, "prints each seed's trace hash");
   swarm_app->add_flag("--keep-going", swarm.keep_going, "does not end at the first failure");
 
+  add_outputs(swarm_app, swarm.outputs);
+
+  MergeCommand merge;
+  CLI::App* merge_app =
+      app.add_subcommand("merge", "adds up what several runs of swarm have written with --json");
+  merge_app->add_option("file", merge.files, "the files")->required();
+  add_outputs(merge_app, merge.outputs);
+
   ReplayCommand replay;
   CLI::App* replay_app = app.add_subcommand("replay", "runs a schedule file");
   replay_app->add_option("file", replay.file, "the file")->required();
@@ -122,6 +139,7 @@ int main(int argc, char** argv) {
   }
   if (run_app->parsed()) return raftkv::sim::cli::run(run);
   if (swarm_app->parsed()) return raftkv::sim::cli::swarm(swarm);
+  if (merge_app->parsed()) return raftkv::sim::cli::merge(merge);
   if (shrink_app->parsed()) {
     if (shrink.file.empty() && shrink_seed->count() == 0) {
       (void)std::fputs("raftkv-sim shrink: --seed N or a schedule file; see --help\n", stderr);

@@ -13,7 +13,7 @@ bool write_file(const std::string& path, const std::string& text) {
   return written;
 }
 
-std::optional<Options> read_schedule(const std::string& path) {
+std::optional<std::string> read_file(const std::string& path) {
   const File file(std::fopen(path.c_str(), "rb"));
   if (!file) {
     fmt::print(stderr, "raftkv-sim: cannot read {}\n", path);
@@ -24,7 +24,13 @@ std::optional<Options> read_schedule(const std::string& path) {
   std::size_t size = 0;
   while ((size = std::fread(buffer.data(), 1, buffer.size(), file.get())) > 0)
     text.append(buffer.data(), size);
-  const auto options = parse_options(text);
+  return text;
+}
+
+std::optional<Options> read_schedule(const std::string& path) {
+  const auto text = read_file(path);
+  if (!text) return std::nullopt;
+  const auto options = parse_options(*text);
   if (!options) {
     fmt::print(stderr, "raftkv-sim: {}: {}\n", path, options.error().message);
     return std::nullopt;

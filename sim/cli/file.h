@@ -16,6 +16,8 @@ struct FileCloser {
 using File = std::unique_ptr<std::FILE, FileCloser>;
 
 [[nodiscard]] bool write_file(const std::string& path, const std::string& text);
+// nullopt: it cannot be read.
+[[nodiscard]] std::optional<std::string> read_file(const std::string& path);
 // nullopt: it cannot be read, or is no schedule.
 [[nodiscard]] std::optional<Options> read_schedule(const std::string& path);
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "src/base/time.h"
 
@@ -21,6 +22,12 @@ struct RunCommand {
   std::string schedule;  // file to write what was drawn to
   std::string html;      // file
 };
+// What is said of a hunt beside its summary.
+struct TallyOutputs {
+  bool marks = false;       // how many seeds reached each mark, and which did first
+  bool every_mark = false;  // a mark that no seed reached is a failure
+  std::string json;         // file; "": none
+};
 struct SwarmCommand {
   std::uint64_t first = 1;
   std::uint64_t last = 1;  // inclusive
@@ -30,6 +37,11 @@ struct SwarmCommand {
   bool twice = false;       // every seed again: the trace hashes must be equal
   bool hashes = false;      // a line "SEED HASH" for each
   bool keep_going = false;  // do not end at the first failure
+  TallyOutputs outputs;
+};
+struct MergeCommand {
+  std::vector<std::string> files;  // at least one
+  TallyOutputs outputs;
 };
 struct ReplayCommand {
   std::string file;
@@ -51,6 +63,7 @@ struct ShrinkCommand {
 // Each gives the exit code.
 [[nodiscard]] int run(const RunCommand& command);
 [[nodiscard]] int swarm(const SwarmCommand& command);
+[[nodiscard]] int merge(const MergeCommand& command);
 [[nodiscard]] int replay(const ReplayCommand& command);
 [[nodiscard]] int shrink(const ShrinkCommand& command);
 

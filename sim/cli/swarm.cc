@@ -1,147 +1,231 @@
+// raftkv-sim swarm and merge. Every seed runs in a child: one that a CHECK stops is a failure like
+// any other, and its share goes on behind it if the rest is wanted.
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <optional>
+#include <string>
+#include <type_traits>
 #include <vector>
 
+#include "sim/cli/file.h"
 #include "sim/cli/options.h"
 #include "sim/simulate.h"
 #include "sim/swarm.h"
+#include "sim/tally.h"
 
 namespace raftkv::sim::cli {
 namespace {
 
-struct Totals {
-  std::uint64_t seeds = 0;
-  std::uint64_t failed = 0;
-  std::uint64_t lively = 0;     // had their second phase
-  std::uint64_t undecided = 0;  // had a history too hard to judge as a whole
-  std::uint64_t events = 0;
-  std::uint64_t operations = 0;
-  Duration simulated{};
-};
+using SteadyClock = std::chrono::steady_clock;
 
-std::string command_for(const SwarmCommand& command, std::uint64_t seed) {
-  std::string text = fmt::format("raftkv-sim run --seed {}", seed);
-  if (command.nodes > 0) text += fmt::format(" --nodes {}", command.nodes);
-  if (command.duration != SwarmOverrides().duration)
-    text += " --duration " + print(command.duration);
-  return text;
-}
+constexpr auto kProgressEvery = 200ms;
 
-// False: violated.
-bool run_seed(const SwarmCommand& command, std::uint64_t seed, Totals& totals) {
-  const std::string reproduce = command_for(command, seed);
+// A child says each result as it is: less than what a pipe takes in one piece.
+static_assert(std::is_trivially_copyable_v<SeedResult> && sizeof(SeedResult) <= 512);
+
+// --- a share of the seeds, in a child ---
+
+SeedResult run_seed(const SwarmCommand& command, std::uint64_t seed) {
+  const std::string reproduce = command_for({command.nodes, command.duration}, seed);
   note_run(reproduce);
   const Options options = draw_options(seed, {command.nodes, command.duration});
-  const Run result = simulate(options);
-  ++totals.seeds;
-  totals.lively += result.statistics.lively;
-  totals.undecided += result.statistics.undecided;
-  totals.events += result.statistics.events;
-  totals.operations += result.statistics.operations;
-  totals.simulated += result.statistics.simulated;
-  if (command.hashes) fmt::print("{} {:016x}\n", seed, result.trace_hash);
-  if (result.failure) {
-    fmt::print("seed {}:\n{}", seed, report(*result.failure, reproduce));
-    ++totals.failed;
-    return false;
-  }
-  if (command.twice && simulate(options).trace_hash != result.trace_hash) {
+  const Run run = simulate(options);
+  SeedResult result = result_of(seed, run);
+  if (command.hashes) fmt::print("{} {:016x}\n", seed, run.trace_hash);
+  if (run.failure) {
+    fmt::print("seed {}:\n{}", seed, report(*run.failure, reproduce));
+  } else if (command.twice && simulate(options).trace_hash != run.trace_hash) {
     fmt::print(
-        "seed {}:\nviolated: Determinism: two runs have different trace hashes\nreproduce: {}\n",
-        seed, fmt::format("raftkv-sim swarm --seeds {} --twice", seed));
-    ++totals.failed;
-    return false;
+        "seed {}:\nviolated: Determinism: two runs have different trace hashes\n"
+        "reproduce: raftkv-sim swarm --seeds {} --twice\n",
+        seed, seed);
+    set_violated(result, "Determinism");
   }
-  return true;
+  return result;
 }
 
-// Seeds first, first + stride, …; the exit code.
-int run_share(const SwarmCommand& command, std::uint64_t first, std::uint64_t stride,
-              Totals& totals) {
-  for (std::uint64_t seed = first; seed <= command.last; seed += stride) {
-    const bool clean = run_seed(command, seed, totals);
+// Seeds first, first + jobs, …
+void run_share(const SwarmCommand& command, std::uint64_t first, int out) {
+  for (std::uint64_t seed = first; seed <= command.last; seed += command.jobs) {
+    const SeedResult result = run_seed(command, seed);
     (void)std::fflush(stdout);
-    if (!clean && !command.keep_going) break;
-    if (command.last - seed < stride) break;
+    (void)!write(out, &result, sizeof result);
+    if (result.violated[0] != '\0' && !command.keep_going) return;
+    if (command.last - seed < command.jobs) return;
   }
-  return totals.failed == 0 ? kExitClean : kExitViolated;
 }
 
 struct Job {
   pid_t pid = -1;
-  int totals = -1;  // the pipe's end to read from
+  int results = -1;        // the pipe's end to read from; -1: it has ended
+  std::uint64_t next = 0;  // the seed whose result comes next
+  bool stopped = false;    // at a failure
 };
 
-// A child runs its share and says its totals through the pipe when it ends; one that a CHECK
-// stopped says none.
-Job start_job(const SwarmCommand& command, std::uint64_t share) {
+Job start_job(const SwarmCommand& command, std::uint64_t first) {
   std::array<int, 2> ends{-1, -1};
   if (pipe(ends.data()) != 0) return {};
   (void)std::fflush(stdout);
   const pid_t pid = fork();
   if (pid != 0) {
     close(ends[1]);
-    return {pid, ends[0]};
+    return {.pid = pid, .results = ends[0], .next = first};
   }
   close(ends[0]);
-  Totals own;
-  const int code = run_share(command, command.first + share, command.jobs, own);
-  (void)std::fflush(stdout);
-  (void)!write(ends[1], &own, sizeof own);
-  _exit(code);
+  run_share(command, first, ends[1]);
+  _exit(kExitClean);
 }
 
-int run_jobs(const SwarmCommand& command, Totals& totals) {
-  std::vector<Job> jobs;
-  for (std::uint64_t i = 0; i < command.jobs && i <= command.last - command.first; ++i) {
-    jobs.push_back(start_job(command, i));
-  }
-  int worst = kExitClean;
-  for (const Job& job : jobs) {
-    Totals own;
-    if (job.pid < 0 || read(job.totals, &own, sizeof own) != static_cast<ssize_t>(sizeof own)) {
-      worst = kExitViolated;
+// --- all of them ---
+
+class Swarm {
+ public:
+  explicit Swarm(const SwarmCommand& command)
+      : command_(command), tally_({command.nodes, command.duration}) {}
+
+  // False: no child could be started.
+  bool run() {
+    for (std::uint64_t i = 0; i < command_.jobs && i <= command_.last - command_.first; ++i) {
+      jobs_.push_back(start_job(command_, command_.first + i));
+      if (jobs_.back().pid < 0) return false;
     }
-    totals.seeds += own.seeds;
-    totals.failed += own.failed;
-    totals.lively += own.lively;
-    totals.undecided += own.undecided;
-    totals.events += own.events;
-    totals.operations += own.operations;
-    totals.simulated += own.simulated;
-    if (job.pid < 0) continue;
-    close(job.totals);
-    int status = 0;
-    waitpid(job.pid, &status, 0);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != kExitClean) worst = kExitViolated;
+    while (wait()) show_progress();
+    if (shown_) fmt::print(stderr, "\r\x1b[K");
+    tally_.took(elapsed(), jobs_.size());
+    return true;
   }
-  return worst;
+  [[nodiscard]] const Tally& tally() const { return tally_; }
+
+ private:
+  [[nodiscard]] Duration elapsed() const { return SteadyClock::now() - began_; }
+
+  // Takes the results that are there, or waits a moment for some. False: all have ended.
+  bool wait() {
+    std::vector<pollfd> pipes;
+    std::vector<Job*> waiting;
+    for (Job& job : jobs_) {
+      if (job.results < 0) continue;
+      pipes.push_back({.fd = job.results, .events = POLLIN, .revents = 0});
+      waiting.push_back(&job);
+    }
+    if (pipes.empty()) return false;
+    (void)poll(pipes.data(), pipes.size(),
+               static_cast<int>(std::chrono::milliseconds(kProgressEvery).count()));
+    for (std::size_t i = 0; i < pipes.size(); ++i) {
+      if (pipes[i].revents != 0) take(*waiting[i]);
+    }
+    return true;
+  }
+
+  void take(Job& job) {
+    SeedResult result;
+    if (read(job.results, &result, sizeof result) != static_cast<ssize_t>(sizeof result))
+      return ended(job);
+    tally_.add(result);
+    job.stopped = result.violated[0] != '\0' && !command_.keep_going;
+    job.next = command_.last - result.seed < command_.jobs ? 0 : result.seed + command_.jobs;
+  }
+
+  void ended(Job& job) {
+    close(job.results);
+    job.results = -1;
+    waitpid(job.pid, nullptr, 0);
+    if (job.stopped || job.next == 0) return;
+    // It has not said its next result: a CHECK has stopped it there.
+    SeedResult result;
+    result.seed = job.next;
+    set_violated(result, "CHECK");
+    tally_.add(result);
+    if (command_.keep_going && command_.last - job.next >= command_.jobs)
+      job = start_job(command_, job.next + command_.jobs);
+  }
+
+  void show_progress() {
+    if (!watched_ || SteadyClock::now() < next_) return;
+    next_ = SteadyClock::now() + kProgressEvery;
+    shown_ = true;
+    const std::uint64_t all = command_.last - command_.first + 1;
+    const std::uint64_t done = tally_.seeds();
+    const double spent = std::chrono::duration<double>(elapsed()).count();
+    const std::string left = done == 0
+                                 ? "?"
+                                 : fmt::format("{:.0f}", spent * static_cast<double>(all - done) /
+                                                             static_cast<double>(done));
+    fmt::print(stderr, "\r\x1b[K{} of {} seeds, {} failed, {} of {} marks, {:.0f} s, {} s to go",
+               done, all, tally_.failed().size(), kMarks - tally_.unreached().size(), kMarks, spent,
+               left);
+    (void)std::fflush(stderr);
+  }
+
+  const SwarmCommand& command_;
+  Tally tally_;
+  std::vector<Job> jobs_;
+  SteadyClock::time_point began_ = SteadyClock::now();
+  SteadyClock::time_point next_ = began_ + 1s;
+  bool watched_ = ::isatty(STDERR_FILENO) == 1;
+  bool shown_ = false;
+};
+
+// --- what is said at the end; the exit code ---
+
+bool every_mark_reached(const Tally& tally) {
+  for (const Mark mark : tally.unreached()) {
+    fmt::print("no seed reached the mark '{}': {}\n", text_of(mark).name, text_of(mark).what);
+  }
+  return tally.unreached().empty();
+}
+
+int conclude(const Tally& tally, const TallyOutputs& outputs) {
+  int code = tally.failed().empty() ? kExitClean : kExitViolated;
+  // After a failure the last lines are those that say how to reproduce it: the summary goes
+  // elsewhere.
+  std::FILE* const out = code == kExitClean ? stdout : stderr;
+  if (outputs.marks) fmt::print(out, "{}", tally.marks_table());
+  if (!outputs.json.empty() && !write_file(outputs.json, tally.to_json())) return kExitUsage;
+  fmt::print(out, "{}", tally.summary());
+  if (outputs.every_mark && !every_mark_reached(tally)) code = kExitViolated;
+  return code;
 }
 
 }  // namespace
 
 int swarm(const SwarmCommand& command) {
-  const auto began = std::chrono::steady_clock::now();
-  Totals totals;
-  const int code =
-      command.jobs > 1 ? run_jobs(command, totals) : run_share(command, command.first, 1, totals);
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-  const double simulated = std::chrono::duration<double>(totals.simulated).count();
-  // After a failure the last lines are those that say how to reproduce it: the summary goes
-  // elsewhere.
-  fmt::print(code == kExitClean ? stdout : stderr,
-             "swarm: seeds={} failed={} lively={} undecided={} events={} operations={} "
-             "simulated={:.0f}s wall={:.1f}s "
-             "({:.0f} simulated seconds a second)\n",
-             totals.seeds, totals.failed, totals.lively, totals.undecided, totals.events,
-             totals.operations, simulated, seconds, simulated / seconds);
-  return code;
+  Swarm swarm(command);
+  if (!swarm.run()) {
+    fmt::print(stderr, "raftkv-sim swarm: no process could be started\n");
+    return kExitViolated;
+  }
+  return conclude(swarm.tally(), command.outputs);
+}
+
+int merge(const MergeCommand& command) {
+  std::optional<Tally> all;
+  for (const std::string& file : command.files) {
+    const auto text = read_file(file);
+    if (!text) return kExitUsage;
+    const auto part = Tally::from_json(*text);
+    const Status added = !part  ? Status(failure(part))
+                         : !all ? (all = *part, Status())
+                                : all->merge(*part);
+    if (!added) {
+      fmt::print(stderr, "raftkv-sim merge: {}: {}\n", file, added.error().message);
+      return kExitUsage;
+    }
+  }
+  for (const Tally::Failed& failed : all->failed()) {
+    fmt::print("violated: {}\nreproduce: {}\n", failed.invariant,
+               command_for(all->settings(), failed.seed));
+  }
+  for (const SeedRange& gap : all->gaps())
+    fmt::print("not run: seeds {}..{}\n", gap.first, gap.last);
+  return conclude(*all, command.outputs);
 }
 
 }  // namespace raftkv::sim::cli
