@@ -348,6 +348,9 @@ Status LevelDbLogStore::free_cut() {
   return database_.env().flag().check();
 }
 
+// Synced like every write of the log, though nobody would miss them: a compaction that ends just now
+// notes in the manifest how far the writes have come, and a start that finds fewer of them takes the
+// promise for lost.
 Status LevelDbLogStore::delete_before(const leveldb::Slice& end) {
   leveldb::WriteBatch batch;
   int count = 0;
@@ -355,11 +358,11 @@ Status LevelDbLogStore::delete_before(const leveldb::Slice& end) {
   for (at->Seek(Key(Index(1)).slice()); at->Valid() && at->key().compare(end) < 0; at->Next()) {
     batch.Delete(at->key());
     if (++count % kDeletionsTogether != 0) continue;
-    if (Status written = database_.write(batch, /*sync=*/false); !written) return written;
+    if (Status written = database_.write(batch, /*sync=*/true); !written) return written;
     batch.Clear();
   }
   if (Status whole = database_.check(*at); !whole) return whole;
-  return database_.write(batch, /*sync=*/false);
+  return database_.write(batch, /*sync=*/true);
 }
 
 Result<std::vector<Entry>> LevelDbLogStore::read(Index from, Index to, std::size_t bytes_max) {
