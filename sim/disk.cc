@@ -202,6 +202,7 @@ Status Disk::checkpoint() {
 
 Status Disk::promise_repaired() {
   if (!operation()) return stopped();
+  witness_.promise_repaired();
   return {};
 }
 

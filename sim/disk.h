@@ -29,6 +29,16 @@
 
 namespace raftkv::sim {
 
+// The log and the promise as recovery found them.
+struct FoundOnDisk {
+  raft::HardState hard_state;
+  raft::Index first;  // of the log
+  raft::Index last;
+  std::vector<raft::Entry> entries;  // first..last
+  bool promise_lost = false;
+  std::string loss;  // what this start found missing, a phrase
+};
+
 // Is told what has become durable, in order.
 struct DiskWitness {
   virtual ~DiskWitness() = default;
@@ -42,6 +52,11 @@ struct DiskWitness {
   virtual void durable_installed(raft::Index index, raft::Term term) = 0;
   // The state is synced; it has applied all through this entry.
   virtual void durable_state(raft::Index applied) = 0;
+  // What was lost of the log is there again.
+  virtual void promise_repaired() = 0;
+  // A start has found this. `under_way`: what the last process was writing when it died, and has
+  // told nobody: any first part of it may be there.
+  virtual void found(const FoundOnDisk& found, std::span<const raft::LogWrite> under_way) = 0;
 };
 
 enum class Crash : std::uint8_t {

@@ -11,6 +11,7 @@ namespace {
 using leveldb::Status;
 
 constexpr std::size_t kSector = 512;
+constexpr std::uint64_t kBufferPart = 8;  // a memtable takes several times the bytes of its log
 
 Status missing(const std::string& path) {
   return Status::NotFound(path, "No such file or directory");
@@ -110,8 +111,30 @@ class FileDisk::Writer final : public leveldb::WritableFile {
 };
 
 FileDisk::FileDisk() : Disk(nullptr) {
-  names_["/"] = std::make_shared<File>(File{.directory = true, .bytes = {}, .durable = {}});
+  wipe();
+}
+
+void FileDisk::wipe() {
+  CHECK(background_.empty(), "a database is still open");
+  CHECK(locks_.empty(), "a database is still open");
+  names_.clear();
+  names_["/"] = make_directory();
   durable_ = names_;
+  unsynced_.clear();
+  forget_faults();
+  used_ = 0;
+}
+
+FileDisk::FilePtr FileDisk::make_directory() {
+  auto made = std::make_shared<File>();
+  made->directory = true;
+  return made;
+}
+
+void FileDisk::forget_faults() {
+  operations_left_ = kForever;
+  capacity_ = kForever;
+  fail_syncs_ = fail_reads_ = false;
 }
 
 FileDisk::~FileDisk() = default;
@@ -146,6 +169,10 @@ void FileDisk::change(const std::string& directory, Change change) {
 // --- files ---
 
 Status FileDisk::append(File& file, const std::string& path, std::string_view data) {
+  if (path.ends_with(".log")) {
+    appended_since_ += data.size();
+    if (appended_since_ > write_buffer_max() / kBufferPart) run_background_work();
+  }
   if (!operation('a', path, data.size())) return stopped(path);
   const std::size_t room = capacity_ - std::min(capacity_, used_);
   const std::string_view fits = data.substr(0, room);
@@ -156,8 +183,13 @@ Status FileDisk::append(File& file, const std::string& path, std::string_view da
 
 Status FileDisk::sync(File& file, const std::string& path) {
   if (!operation('s', path, file.bytes.size())) return stopped(path);
-  if (fail_syncs_) return broken(path);
-  file.durable = file.bytes;
+  if (fail_syncs_) {
+    file.dropped = true;
+    return broken(path);
+  }
+  if (file.dropped) return Status::OK();
+  file.synced = file.bytes.size();
+  file.before.reset();
   return Status::OK();
 }
 
@@ -197,7 +229,10 @@ Status FileDisk::open_for_writing(const std::string& name, bool anew,
     change(directory, {{name, found}});
   } else if (anew) {
     used_ -= found->bytes.size();
+    if (!found->before) found->before = found->bytes.substr(0, found->synced);
     found->bytes.clear();
+    found->synced = 0;
+    found->dropped = false;
   }
   *file = new Writer(*this, name, found);
   return Status::OK();
@@ -253,8 +288,7 @@ Status FileDisk::CreateDir(const std::string& name) {
   if (find(directory) == nullptr) return missing(name);
   if (find(name) != nullptr) return Status::IOError(name, "File exists");
   if (!operation('m', name)) return stopped(name);
-  change(directory,
-         {{name, std::make_shared<File>(File{.directory = true, .bytes = {}, .durable = {}})}});
+  change(directory, {{name, make_directory()}});
   return Status::OK();
 }
 
@@ -307,15 +341,19 @@ Status FileDisk::UnlockFile(leveldb::FileLock* lock) {
 
 void FileDisk::Schedule(void (*function)(void*), void* argument) {
   mix('b', {}, background_.size());
+  if (background_.empty()) appended_since_ = 0;
   background_.emplace_back(function, argument);
 }
 
 void FileDisk::run_background_work() {
-  while (!background_.empty()) {
-    const auto [function, argument] = background_.front();
-    background_.erase(background_.begin());
-    function(argument);
-  }
+  while (!background_.empty()) run_some_background_work();
+}
+
+void FileDisk::run_some_background_work() {
+  if (background_.empty()) return;
+  const auto [function, argument] = background_.front();
+  background_.erase(background_.begin());
+  function(argument);
 }
 
 void FileDisk::StartThread(void (* /*function*/)(void*), void* /*argument*/) {
@@ -350,32 +388,26 @@ void FileDisk::lose_power(Prng& prng) {
     // What lies in a directory that is not there is not there.
     if (path != "/" && !names_.contains(storage::directory_of(path))) continue;
     // A file that was begun anew: the device has begun it, too, or not yet.
-    const bool anew = !file->bytes.starts_with(file->durable);
-    std::string bytes = file->durable;
-    if (!anew) {
-      bytes = torn(file->bytes, file->durable.size(), prng);
-    } else if (prng.chance(1, 2)) {
-      bytes = torn(file->bytes, 0, prng);
+    if (file->before && prng.chance(1, 2)) {
+      file->bytes = *std::move(file->before);
+    } else {
+      file->bytes = torn(file->bytes, file->synced, prng);
     }
     // Two names of one file, a rename half done, share its bytes.
     names_[path] = file;
-    file->bytes = file->durable = std::move(bytes);
+    file->synced = file->bytes.size();
+    file->before.reset();
+    file->dropped = false;
   }
+  durable_ = names_;
+  unsynced_.clear();
 }
 
 void FileDisk::crash(Crash kind, Prng& prng) {
   CHECK(background_.empty(), "a database is still open");
   CHECK(locks_.empty(), "a database is still open");
-  if (kind == Crash::power) {
-    lose_power(prng);
-  } else {
-    for (const auto& [path, file] : names_) file->durable = file->bytes;
-  }
-  durable_ = names_;
-  unsynced_.clear();
-  operations_left_ = kForever;
-  capacity_ = kForever;
-  fail_syncs_ = fail_reads_ = false;
+  if (kind == Crash::power) lose_power(prng);
+  forget_faults();
   used_ = 0;
   for (const auto& [path, file] : names_) {
     used_ += file->bytes.size();
@@ -403,7 +435,18 @@ void FileDisk::set_contents(const std::string& path, std::string bytes) {
   const FilePtr file = find(path);
   CHECK(file != nullptr, "there is no such file");
   used_ = used_ - file->bytes.size() + bytes.size();
-  file->bytes = file->durable = std::move(bytes);
+  file->bytes = std::move(bytes);
+  file->synced = file->bytes.size();
+  file->before.reset();
+}
+
+bool FileDisk::remove(const std::string& path) {
+  const FilePtr file = find(path);
+  if (file == nullptr || file->directory) return false;
+  used_ -= file->bytes.size();
+  names_.erase(path);
+  durable_.erase(path);
+  return true;
 }
 
 }  // namespace raftkv::sim

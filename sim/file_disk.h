@@ -14,6 +14,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,30 +34,43 @@ class FileDisk final : public storage::Disk {
   // After this many more operations that change something the disk stops: the image that a crash
   // leaves is fixed, and each later operation fails. What runs meanwhile runs to its end.
   void freeze_after(std::uint64_t operations) { operations_left_ = operations; }
+  // Takes freeze_after() back.
+  void thaw() { operations_left_ = kForever; }
   [[nodiscard]] bool frozen() const { return operations_left_ == 0; }
   // There is room for so many bytes; an append that does not fit writes what fits, and fails.
   void set_capacity(std::uint64_t bytes) { capacity_ = bytes; }
-  // Each sync fails from now on, and each read.
+  // Each sync fails from now on, and each read. What a file had to write when its sync failed is
+  // dropped: a later sync of it reports success and writes none of it.
   void fail_syncs(bool on) { fail_syncs_ = on; }
   void fail_reads(bool on) { fail_reads_ = on; }
 
-  // The process is gone, and at `power` the machine's memory with it. Freeze the disk and destroy what
-  // is open on it before: a process that dies flushes nothing. The disk works again afterwards, its
-  // faults are gone.
+  // The process is gone, and at `power` the machine's memory with it. Freeze the disk and destroy
+  // what is open on it before: a process that dies flushes nothing. The disk works again
+  // afterwards, its faults are gone. What was not synced before the death of a process is there,
+  // and still not synced.
   void crash(Crash kind, Prng& prng);
+  // Everything is lost; the disk is as new.
+  void wipe();
 
   // --- background work ---
   // LevelDB calls Schedule with its mutex held: its work waits here. Run it at moments of your
-  // choice, and at the latest when a write-ahead log has grown by half a write buffer: LevelDB
-  // waits when one is full and the last one is not yet a table.
+  // choice. LevelDB waits when a write buffer is full and the last one is not yet a table, and here
+  // nobody would end its wait: so when write-ahead logs have grown by a part of a buffer since the
+  // work was asked for, their next append does it first. LevelDB holds no mutex while it appends.
   [[nodiscard]] std::size_t background_work() const { return background_.size(); }
   void run_background_work() override;
+  // The first piece of it; it may ask for another.
+  void run_some_background_work();
+  // LevelDB's smallest, so that tables are written and compacted in short runs.
+  [[nodiscard]] std::size_t write_buffer_max() const override { return std::size_t{64} << 10; }
   [[nodiscard]] bool has_background_thread() const override { return false; }
 
   // --- at rest ---
   [[nodiscard]] std::vector<std::string> files() const;
   [[nodiscard]] const std::string& contents(const std::string& path) const;
   void set_contents(const std::string& path, std::string bytes);
+  // The file is lost. False: there was none.
+  bool remove(const std::string& path);
   // A hash of all that was asked of the disk and of what it answered.
   [[nodiscard]] std::uint64_t trace() const { return trace_; }
 
@@ -90,8 +104,11 @@ class FileDisk final : public storage::Disk {
  private:
   struct File {
     bool directory = false;
-    std::string bytes;    // as the system has them
-    std::string durable;  // as the device has them
+    std::string bytes;       // as the system has them
+    std::size_t synced = 0;  // the device has the first so many of them
+    // It was begun anew, and the device may not have begun: what it has instead.
+    std::optional<std::string> before;
+    bool dropped = false;  // a sync failed: the pages are clean, and were not written
   };
   using FilePtr = std::shared_ptr<File>;
   using Names = std::map<std::string, FilePtr>;
@@ -113,6 +130,8 @@ class FileDisk final : public storage::Disk {
   leveldb::Status append(File& file, const std::string& path, std::string_view data);
   leveldb::Status sync(File& file, const std::string& path);
   void change(const std::string& directory, Change change);
+  [[nodiscard]] static FilePtr make_directory();
+  void forget_faults();
   void lose_power(Prng& prng);
 
   static constexpr std::uint64_t kForever = std::numeric_limits<std::uint64_t>::max();
@@ -121,6 +140,7 @@ class FileDisk final : public storage::Disk {
   Names durable_;                                         // as the device has them
   std::vector<std::pair<std::string, Change>> unsynced_;  // by directory, in order
   std::vector<std::pair<void (*)(void*), void*>> background_;
+  std::uint64_t appended_since_ = 0;  // to write-ahead logs, since there is background work
   std::map<std::string, std::uint64_t> locks_;
   std::uint64_t operations_left_ = kForever;
   std::uint64_t capacity_ = kForever;

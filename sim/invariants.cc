@@ -53,7 +53,7 @@ void Invariants::begins_with(const raft::Entry& entry) {
 }
 
 void Invariants::started(std::size_t node, const raft::Raft& raft, const replica::StateMeta& meta,
-                         const std::map<std::string, std::string, std::less<>>& contents) {
+                         const kv::MemoryStore::Contents* contents) {
   GhostNode& ghost = ghost_.nodes[node];
   CHECK(!ghost.running);
   ghost.running = true;
@@ -65,6 +65,10 @@ void Invariants::started(std::size_t node, const raft::Raft& raft, const replica
   ghost.term = raft.current_term();
   ghost.commit = ghost.applied = meta.applied;
   ghost.stable = Index();
+  if (meta.applied < ghost.durable_state && !ghost.damaged) {
+    fail("I20", node, "recovered a state at {}, it was synced through {}", meta.applied.value,
+         ghost.durable_state.value);
+  }
   ghost.durable_state = meta.applied;
   ghost.truncated_from.reset();
   ghost.installed.reset();
@@ -91,6 +95,7 @@ void Invariants::started(std::size_t node, const raft::Raft& raft, const replica
     check_configuration_of(node, "I20", meta.applied, meta.configuration_index, meta.configuration);
     check_contents(node, meta.applied, contents);
   }
+  ghost.damaged = false;
 }
 
 // Which entries of the log that was recovered are configurations.
@@ -123,6 +128,11 @@ void Invariants::lost_state(std::size_t node) {
   CHECK(!ghost.running);
   ghost.state_lost = true;
   ghost.durable_state = Index();
+}
+
+void Invariants::damaged(std::size_t node) {
+  CHECK(!ghost_.nodes[node].running);
+  ghost_.nodes[node].damaged = true;
 }
 
 void Invariants::turned(std::size_t node, const raft::Raft& raft) {
@@ -447,7 +457,7 @@ void Invariants::replay(const raft::Entry& entry, std::uint64_t prefix, Term com
 // --- I5: the state machine ---
 
 void Invariants::applied(std::size_t node, const replica::StateMeta& meta,
-                         const std::map<std::string, std::string, std::less<>>& contents) {
+                         const kv::MemoryStore::Contents* contents) {
   GhostNode& ghost = ghost_.nodes[node];
   if (meta.applied <= ghost.applied) {
     fail("I5", node, "applies through {} after {}", meta.applied.value, ghost.applied.value);
@@ -470,7 +480,13 @@ void Invariants::applied(std::size_t node, const replica::StateMeta& meta,
 // --- I20: recovery ---
 
 void Invariants::check_contents(std::size_t node, Index applied,
-                                const std::map<std::string, std::string, std::less<>>& contents) {
+                                const kv::MemoryStore::Contents* all) {
+  if (all == nullptr) {
+    if (!ghost_.nodes[node].damaged)
+      fail("I20", node, "has a state at {} that cannot be read", applied.value);
+    return;
+  }
+  const kv::MemoryStore::Contents& contents = *all;
   auto it = contents.lower_bound("k");
   for (const auto& [key, history] : ghost_.keys) {
     const Version version = history.at(applied);
@@ -487,6 +503,11 @@ void Invariants::check_contents(std::size_t node, Index applied,
     fail("I20", node, "recovered at {} with '{}', which is not there", applied.value,
          it->first.substr(1));
   }
+}
+
+void Invariants::ends_with(std::size_t node, Index applied,
+                           const kv::MemoryStore::Contents* contents) {
+  check_contents(node, applied, contents);
 }
 
 // The configuration of a state is the last of the committed log through its applied index.
@@ -541,7 +562,9 @@ void Invariants::check_progress(std::size_t node, const raft::Raft& raft) {
       }
       seen->incarnation = other.incarnation;
     }
-    const bool comparable = other.durable_hard_state.current_term == term;
+    // What a damaged disk has lost was there when it was acknowledged.
+    const bool comparable =
+        other.durable_hard_state.current_term == term && !other.damaged && !other.promise_lost;
     if (comparable && (match > ghost.memory.last() ||
                        !other.durable.holds(match, ghost.memory.at(match).prefix))) {
       fail("I11", node, "member {}: match {} is more than its disk shares", peer.value,
@@ -764,6 +787,111 @@ void Invariants::durable_installed(std::size_t node, Index index, Term term) {
   if (log.holds(index, ghost_.committed_prefix(index))) return;
   log.clear();
   for (Index i = Index(1); i <= index; ++i) log.append(ghost_.committed_at(i).entry);
+}
+
+// --- I21: what a start finds ---
+
+namespace {
+
+// One operation of those that a log write consists of, in the order in which they become durable.
+using Step = std::variant<raft::HardState, const raft::SnapshotMeta*, Index, const raft::Entry*>;
+
+std::vector<Step> steps_of(std::span<const raft::LogWrite> writes) {
+  std::vector<Step> steps;
+  for (const raft::LogWrite& write : writes) {
+    if (write.hard_state) steps.emplace_back(*write.hard_state);
+    if (write.snapshot) steps.emplace_back(&*write.snapshot);
+    if (write.truncate_from) steps.emplace_back(*write.truncate_from);
+    for (const raft::Entry& entry : write.entries) steps.emplace_back(&entry);
+  }
+  return steps;
+}
+
+bool same_log(const LogMirror& a, const LogMirror& b) {
+  return a.last() == b.last() && a.at(a.last()).prefix == b.at(b.last()).prefix;
+}
+
+}  // namespace
+
+void Invariants::found(std::size_t node, const FoundOnDisk& found,
+                       std::span<const raft::LogWrite> under_way) {
+  GhostNode& ghost = ghost_.nodes[node];
+  if (found.promise_lost && !ghost.damaged && !ghost.promise_lost) {
+    return fail("I21", node, "says that it has lost a promise ({}), its disk has lost nothing",
+                found.loss);
+  }
+  if (found.first.prev() > ghost_.committed_last()) {
+    return fail("I10", node, "recovered a log that begins with {}, committed is {}",
+                found.first.value, ghost_.committed_last().value);
+  }
+  LogMirror log;
+  for (Index i = Index(1); i < found.first; ++i) log.append(ghost_.committed_at(i).entry);
+  for (const raft::Entry& entry : found.entries) log.append(entry);
+  if (found.promise_lost) {
+    found_less(node, found, log);
+  } else {
+    check_found(node, found, under_way, log);
+    // A state that is lost has nothing synced, and the log begins where it did.
+    const bool whole = !ghost.damaged && !ghost.state_lost;
+    if (whole && found.first > Index(1)) durable_cut(node, found.first);
+  }
+  ghost.promise_lost = found.promise_lost;
+}
+
+// Less than was promised, and it says so. What is left is what somebody wrote.
+void Invariants::found_less(std::size_t node, const FoundOnDisk& found, const LogMirror& log) {
+  GhostNode& ghost = ghost_.nodes[node];
+  for (Index i = found.first; i <= found.last; ++i) {
+    const Ghost::Known* known = ghost_.find_known(i, log.at(i).term);
+    if (known == nullptr || known->prefix != log.at(i).prefix)
+      return fail("I21", node, "recovered an entry {} that nobody wrote", i.value);
+  }
+  if (found.hard_state.current_term < ghost.durable_hard_state.current_term) {
+    return fail("I9", node, "recovered term {}, its disk had {}",
+                found.hard_state.current_term.value, ghost.durable_hard_state.current_term.value);
+  }
+  ghost.durable = log;
+  ghost.durable_hard_state = found.hard_state;
+}
+
+// All that was promised, and of what was under way a first part: then that is durable now.
+void Invariants::check_found(std::size_t node, const FoundOnDisk& found,
+                             std::span<const raft::LogWrite> under_way, const LogMirror& log) {
+  const std::vector<Step> steps = steps_of(under_way);
+  GhostNode& ghost = ghost_.nodes[node];
+  const LogMirror promised = ghost.durable;
+  const raft::HardState promised_hard_state = ghost.durable_hard_state;
+  // The hard states of writes that go together are saved together, before their entries.
+  std::optional<std::size_t> hard_states;  // how many steps there are through the one that is found
+  if (found.hard_state == promised_hard_state) hard_states = 0;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const auto* hard_state = std::get_if<raft::HardState>(&steps[i]);
+    if (hard_state != nullptr && *hard_state == found.hard_state) hard_states = i + 1;
+  }
+  if (!hard_states) {
+    return fail("I9", node, "recovered term {} and vote {}, its disk has {} and {}",
+                found.hard_state.current_term.value, found.hard_state.voted_for.value,
+                promised_hard_state.current_term.value, promised_hard_state.voted_for.value);
+  }
+  if (found.hard_state != promised_hard_state) durable_hard_state(node, found.hard_state);
+  for (std::size_t i = 0; i < steps.size() && !verdict_.failed(); ++i) {
+    const auto* const* snapshot = std::get_if<const raft::SnapshotMeta*>(&steps[i]);
+    const bool installed = snapshot != nullptr && (*snapshot)->last_included_index < found.first;
+    if (same_log(ghost.durable, log) && !installed) continue;
+    if (std::holds_alternative<raft::HardState>(steps[i])) {
+      if (i >= *hard_states) break;  // what follows it is not there without it
+    } else if (snapshot != nullptr) {
+      durable_installed(node, (*snapshot)->last_included_index, (*snapshot)->last_included_term);
+    } else if (const auto* from = std::get_if<Index>(&steps[i])) {
+      durable_truncated(node, *from);
+    } else {
+      durable_appended(node, *std::get<const raft::Entry*>(steps[i]));
+    }
+  }
+  if (verdict_.failed() || same_log(ghost.durable, log)) return;
+  fail("I21", node, "recovered a log through {} of term {}; promised was one through {} of term {}",
+       log.last().value, log.at(log.last()).term.value, promised.last().value,
+       promised.at(promised.last()).term.value);
 }
 
 }  // namespace raftkv::sim

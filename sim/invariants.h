@@ -33,17 +33,20 @@
 //   terms do not fall; AppendEntries come only from the leader I19  Lost promises           a node
 //   that lost a promise neither votes nor campaigns, one that lost its state does not campaign I20
 //   Recovered state         a recovered state, and an installed one, is the committed log's at its
-//   applied index
+//   applied index I21  Recovery                a disk that was not damaged opens and holds what was
+//   promised, and of what was being written when the process died a first part; one that was
+//   damaged does so too, or says that it does not
 //
 // D(n), the durable image, is GhostNode::durable: what a crash at this instant would leave for
 // certain. Idempotency keys (I14) do not exist yet.
 #pragma once
 
-#include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
+#include "sim/disk.h"
 #include "sim/ghost.h"
 #include "src/raft/raft.h"
 #include "src/raft/wire.h"
@@ -77,16 +80,24 @@ class Invariants {
   void begins_with(const raft::Entry& entry);
   // A process has recovered from its disk and will run as this.
   void started(std::size_t node, const raft::Raft& raft, const replica::StateMeta& meta,
-               const std::map<std::string, std::string, std::less<>>& contents);
+               const kv::MemoryStore::Contents* contents);
   void died(std::size_t node);
   void wiped(std::size_t node);
   void lost_state(std::size_t node);
+  // Its disk was changed while it was stopped.
+  void damaged(std::size_t node);
   // The node's Host has handled inputs and carried out effects.
   void turned(std::size_t node, const raft::Raft& raft);
   void observed(std::size_t node, const raft::Raft& raft, const replica::Event& event);
   // The state machine's record after a finished batch, or of a snapshot that has become the state.
   void applied(std::size_t node, const replica::StateMeta& meta,
-               const std::map<std::string, std::string, std::less<>>& contents);
+               const kv::MemoryStore::Contents* contents);
+  // Will applied() at this index look at the contents?
+  [[nodiscard]] bool wants_contents(std::size_t node, Index applied) const {
+    return applied == ghost_.nodes[node].to_be_adopted;
+  }
+  // The run is over, and the state of a node that runs has these contents.
+  void ends_with(std::size_t node, Index applied, const kv::MemoryStore::Contents* contents);
   // A frame leaves.
   void sent(std::size_t node, const raft::Raft& raft, const raft::Envelope& envelope);
   // The disk's witness.
@@ -96,6 +107,8 @@ class Invariants {
   void durable_cut(std::size_t node, Index first);
   void durable_installed(std::size_t node, Index index, Term term);
   void durable_state(std::size_t node, Index applied);
+  void promise_repaired(std::size_t node) { ghost_.nodes[node].promise_lost = false; }
+  void found(std::size_t node, const FoundOnDisk& found, std::span<const raft::LogWrite> under_way);
 
  private:
   void follow_log(std::size_t node, const raft::Raft& raft);
@@ -124,8 +137,10 @@ class Invariants {
                       const raft::SnapshotMeta& snapshot);
   void check_configuration_of(std::size_t node, std::string_view invariant, Index applied,
                               Index configuration_index, const Configuration& configuration);
-  void check_contents(std::size_t node, Index applied,
-                      const std::map<std::string, std::string, std::less<>>& contents);
+  void check_contents(std::size_t node, Index applied, const kv::MemoryStore::Contents* contents);
+  void found_less(std::size_t node, const FoundOnDisk& found, const LogMirror& log);
+  void check_found(std::size_t node, const FoundOnDisk& found,
+                   std::span<const raft::LogWrite> under_way, const LogMirror& log);
 
   // The configuration in a node's log at this index; empty for index 0.
   [[nodiscard]] Configuration configuration_at(const GhostNode& ghost, Index index) const;

@@ -61,7 +61,8 @@ enum class Stream : std::uint64_t {
   clients,
   clocks,
   identities,
-  corruption
+  corruption,
+  storage
 };
 
 struct Kernel {
@@ -75,6 +76,7 @@ struct Kernel {
         clocks(stream(Stream::clocks)),
         identities(stream(Stream::identities)),
         corruption(stream(Stream::corruption)),
+        storage(stream(Stream::storage)),
         ghost(nodes),
         invariants(ghost, verdict),
         client_checks(ghost, verdict) {}
@@ -96,6 +98,7 @@ struct Kernel {
   Prng clocks;
   Prng identities;
   Prng corruption;
+  Prng storage;  // of disks with files
   Slab<FrameInFlight> frames;
   std::vector<std::uint32_t> clogged;  // frames that wait for their link
   Slab<Exchange> exchanges;
@@ -105,6 +108,7 @@ struct Kernel {
   ClientChecks client_checks;
   MarkSet marks;               // that any node came to
   Watcher* watcher = nullptr;  // may be nobody
+  bool calm = false;           // the second phase: no new faults
 };
 
 }  // namespace raftkv::sim

@@ -29,6 +29,7 @@ void World::milestone(Milestone which) {
 bool World::heal_a_quorum() {
   kernel_.trace.line(kernel_.now, "--- second phase: a quorum is healed");
   heal(0);
+  kernel_.calm = true;
   kernel_.network.calm();
   unclog({});
   for (const auto& client : clients_) client->stop();
@@ -39,7 +40,7 @@ bool World::heal_a_quorum() {
   for (const auto& node : nodes_) {
     resume(node->number());
     node->set_disk_factor(1);
-    node->disk().thaw();
+    node->storage().thaw();
     if (node->has_identity() || node->instance()) start(node->number());
   }
   if (left_broken_) break_for_good(*left_broken_);

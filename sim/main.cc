@@ -1,6 +1,7 @@
 // raftkv-sim: the node in a deterministic world (docs/simulation.md).
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <optional>
 #include <string>
 
 #include "sim/cli/options.h"
@@ -40,6 +41,14 @@ void add_outputs(CLI::App* app, TallyOutputs& outputs) {
   app->add_flag("--every-mark", outputs.every_mark, "fails if no seed came to one of them");
   app->add_option("--json", outputs.json, "writes the results to this file, for merge");
 }
+void add_storage(CLI::App* app, std::optional<bool>& leveldb, const std::string& otherwise) {
+  app->add_option_function<std::string>(
+         "--storage", [&leveldb](const std::string& text) { leveldb = text == "leveldb"; },
+         "what the nodes store on: memory, or leveldb on simulated files (default: " + otherwise +
+             ")")
+      ->check(CLI::IsMember({"memory", "leveldb"}))
+      ->type_name("memory|leveldb");
+}
 
 // 1..1000, or a single seed.
 void parse_seeds(const std::string& text, SwarmCommand& swarm) {
@@ -70,6 +79,7 @@ int main(int argc, char** argv) {
   run_app->add_option("--nodes", run.nodes, "voters at the beginning (default: drawn, 1 to 7)")
       ->check(kNodes);
   add_duration(run_app, run.duration);
+  add_storage(run_app, run.leveldb, "drawn, leveldb in a tenth of the seeds");
   run_app->add_option("--trace", run.trace,
                       "writes a line an event to this file; - is standard output");
   run_app->add_option("--history", run.history,
@@ -93,6 +103,7 @@ int main(int argc, char** argv) {
   swarm_app->add_option("--nodes", swarm.nodes, "voters at the beginning (default: drawn, 1 to 7)")
       ->check(kNodes);
   add_duration(swarm_app, swarm.duration);
+  add_storage(swarm_app, swarm.leveldb, "drawn, leveldb in a tenth of the seeds");
   swarm_app->add_flag("--twice", swarm.twice,
                       "runs every seed twice and compares the trace hashes");
   swarm_app->add_flag("--hashes", swarm.hashes, "prints each seed's trace hash");
@@ -109,6 +120,7 @@ int main(int argc, char** argv) {
   ReplayCommand replay;
   CLI::App* replay_app = app.add_subcommand("replay", "runs a schedule file");
   replay_app->add_option("file", replay.file, "the file")->required();
+  add_storage(replay_app, replay.leveldb, "as the file says");
   replay_app->add_option("--trace", replay.trace,
                          "writes a line an event to this file; - is standard output");
   replay_app->add_option("--history", replay.history,
@@ -124,6 +136,7 @@ int main(int argc, char** argv) {
       ->excludes(shrink_seed);
   shrink_app->add_option("--nodes", shrink.nodes, "as for run")->check(kNodes);
   add_duration(shrink_app, shrink.duration);
+  add_storage(shrink_app, shrink.leveldb, "as for run, or as the file says");
   shrink_app->add_option("-o,--output", shrink.output,
                          "writes the schedule to this file (default: standard output)");
   shrink_app->add_flag("--test", shrink.test, "prints it as a C++ test to paste, too");

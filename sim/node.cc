@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "sim/describe.h"
+#include "sim/file_storage.h"
 #include "src/base/check.h"
 #include "src/http/join_http.h"
 #include "src/raft/message.h"
@@ -17,7 +19,6 @@ namespace {
 constexpr std::size_t kFrameKindAt = 5;  // src/raft/wire.h
 constexpr std::size_t kFrameChecksumAt = 16;
 constexpr std::size_t kFrameToAt = 48;
-constexpr std::uint64_t kStrikeOperationsMax = 8;
 constexpr std::int64_t kMillion = 1'000'000;
 constexpr Duration kJoinTimeout = 1s;
 constexpr Duration kJoinAgain = 500ms;  // a supervisor starts a process again that could not join
@@ -150,9 +151,14 @@ void SimWorker::on_run() {
   CHECK(state_ == State::begun);
   result_ = jobs_.front().first();
   state_ = State::ran;
+  node_.storage().job_ran();
   // The log worker's completion takes a moment to reach the loop: a crash may find it durable and
   // unsaid.
-  if (kind_ != WorkerKind::log) return on_done();
+  if (kind_ != WorkerKind::log) {
+    // Power was lost within it: nobody hears of its end.
+    if (!node_.storage().frozen()) on_done();
+    return;
+  }
   push(EventKind::job_done, kernel_.disks.between(Duration(0), kernel_.options.work_max));
 }
 
@@ -167,7 +173,7 @@ void SimWorker::on_done() {
 
 // --- Process ---
 
-Process::Process(Kernel& kernel, Node& node, std::uint32_t epoch)
+Process::Process(Kernel& kernel, Node& node, std::uint32_t epoch, NodeStorage::Opened opened)
     : kernel_(kernel),
       node_(node),
       epoch_(epoch),
@@ -175,7 +181,6 @@ Process::Process(Kernel& kernel, Node& node, std::uint32_t epoch)
       workers_{SimWorker(kernel, node, WorkerKind::log), SimWorker(kernel, node, WorkerKind::apply),
                SimWorker(kernel, node, WorkerKind::read),
                SimWorker(kernel, node, WorkerKind::upkeep)},
-      state_store_(std::make_unique<replica::StateStore>(node.disk())),
       router_(http::RouterOptions{}, *this) {
   const Options& options = kernel.options;
   const auto drift = static_cast<std::int64_t>(options.drift_ppm_max);
@@ -183,15 +188,13 @@ Process::Process(Kernel& kernel, Node& node, std::uint32_t epoch)
       static_cast<std::int64_t>(kernel.clocks.between(0, options.drift_ppm_max * 2)) - drift;
   offset_ = kernel.clocks.between(Duration(0), options.clock_offset_max);
   turn_delay_max_ = options.turn_delay_max;
-  const auto meta = state_store_->load();
-  CHECK(meta.has_value(), "a simulated disk gives back what was written");
-  applied_seen_ = meta->applied;
+  applied_seen_ = opened.meta.applied;
   const replica::HostPorts ports{*this,       *this, workers_[0], workers_[1], workers_[2],
-                                 workers_[3], *this, *this,       node.disk(), *state_store_};
+                                 workers_[3], *this, *this,       *opened.log, *opened.state};
   host_ = std::make_unique<replica::Host>(
-      host_options(options, node), node.identity(), replica::recover(node.disk().image(), *meta),
-      *meta, ports, kernel.stream(Stream::hosts, node.number() * 65536 + epoch));
-  kernel.invariants.started(node.number(), host_->raft(), *meta, node.disk().contents());
+      host_options(options, node), opened.identity, std::move(opened.recovered), opened.meta, ports,
+      kernel.stream(Stream::hosts, node.number() * 65536 + epoch));
+  kernel.invariants.started(node.number(), host_->raft(), opened.meta, node.storage().contents());
   after_input();
 }
 
@@ -270,7 +273,9 @@ void Process::check() {
   kernel_.invariants.turned(node_.number(), raft);
   if (host_->applied().applied != applied_seen_) {
     applied_seen_ = host_->applied().applied;
-    kernel_.invariants.applied(node_.number(), host_->applied(), node_.disk().contents());
+    const bool looks = kernel_.invariants.wants_contents(node_.number(), applied_seen_);
+    kernel_.invariants.applied(node_.number(), host_->applied(),
+                               looks ? node_.storage().contents() : nullptr);
   }
   kernel_.trace.mix(raft.current_term().value << 8 | static_cast<std::uint64_t>(raft.role()));
   kernel_.trace.mix(raft.commit_index().value << 20 ^ raft.log().last_index().value);
@@ -316,10 +321,21 @@ void Process::on_job(EventKind kind, std::uint32_t worker) {
   after_input();
 }
 
+bool Process::may_be_struck() const {
+  return workers_[0].under_way() || (node_.storage().strikes_every_job() &&
+                                     std::ranges::any_of(workers_, &SimWorker::under_way));
+}
+
 void Process::strike(Prng& prng) {
-  if (!workers_[0].under_way()) return;
-  if (!node_.disk().frozen()) node_.disk().freeze_after(prng.below(kStrikeOperationsMax));
-  workers_[0].run_unheard();
+  if (!may_be_struck()) return;
+  std::size_t worker = 0;
+  if (node_.storage().strikes_every_job()) {
+    worker = prng.below(workers_.size());
+    while (!workers_[worker].under_way()) worker = (worker + 1) % workers_.size();
+  }
+  NodeStorage& storage = node_.storage();
+  if (!storage.frozen()) storage.freeze_after(prng.below(storage.operations_of_a_job()));
+  workers_[worker].run_unheard();
 }
 
 // --- frames out ---
@@ -419,7 +435,7 @@ void Process::observe(const replica::Event& event) {
     kernel_.invariants.observed(node_.number(), host_->raft(), event);
   }
   if (const auto* stopped = std::get_if<replica::Stopped>(&event)) {
-    if (!node_.disk().frozen()) {
+    if (!node_.storage().frozen()) {
       kernel_.verdict.fail("Stopped", fmt::format("n{}: stops though its disk is well: {}",
                                                   node_.number() + 1, stopped->error.message));
     }
@@ -440,24 +456,28 @@ http::NodeSummary Process::summary() {
 // --- Node ---
 
 Node::Node(Kernel& kernel, std::size_t number, std::string name)
-    : kernel_(kernel), number_(number), name_(std::move(name)), disk_(*this) {}
+    : kernel_(kernel), number_(number), name_(std::move(name)) {
+  storage_ = kernel.options.leveldb == 0
+                 ? make_memory_storage(*this)
+                 : make_file_storage(*this, {name_, http_address(), raft_address()},
+                                     kernel.stream(Stream::storage, number + 1));
+}
 
 void Node::found(raft::ClusterId cluster, MemberId member, raft::InstanceId instance,
                  const std::vector<raft::Entry>& entries) {
   instance_ = instance;
   identity_ = {cluster, member, instance, Incarnation()};
-  raft::LogWrite write;
-  write.id = raft::WriteId(1);
-  write.hard_state = raft::HardState{entries.back().term(), MemberId()};
-  write.entries = entries;
-  CHECK(disk_.append({&write, 1}).has_value());
+  storage_->found(identity_, entries);
 }
 
 void Node::start(std::vector<std::string> endpoints) {
   if (started()) return;
   paused_ = false;
-  if (has_identity()) return start_process();
-  if (!instance_) instance_ = raft::InstanceId(kernel_.identities.next() | 1);
+  if (storage_->holds_node()) return start_process();
+  const auto instance =
+      storage_->begin_join(instance_ ? instance_ : raft::InstanceId(kernel_.identities.next() | 1));
+  if (!instance) return cannot_start(instance.error());
+  instance_ = *instance;
   replica::JoinOptions options;
   options.endpoints = std::move(endpoints);
   options.request = {name_, http_address(), raft_address(), instance_};
@@ -468,13 +488,34 @@ void Node::start(std::vector<std::string> endpoints) {
 void Node::start_process() {
   joining_.reset();
   ++epoch_;
-  identity_.incarnation = identity_.incarnation.next();
-  process_ = std::make_unique<Process>(kernel_, *this, epoch_);
+  auto opened = storage_->open();
+  if (!opened) return cannot_start(opened.error());
+  identity_ = opened->identity;
+  instance_ = identity_.instance;
+  process_ = std::make_unique<Process>(kernel_, *this, epoch_, *std::move(opened));
   kernel_.trace.line(kernel_.now, "{} starts: member {}, incarnation {}, log through {}, term {}",
                      name_, identity_.member.value, identity_.incarnation.value,
                      process_->host().raft().log().last_index().value,
                      process_->host().raft().current_term().value);
   tell_peers(raft::PeerEvent::connected);
+}
+
+void Node::cannot_start(const Error& error) {
+  kernel_.trace.line(kernel_.now, "{} cannot start: {}", name_, error.message);
+  joining_.reset();
+  if (!storage_->frozen()) {
+    kernel_.verdict.fail("I21", fmt::format("n{}: cannot start, though its disk is well: {}",
+                                            number_ + 1, error.message));
+  }
+  storage_->crash(Crash::power, kernel_.crashes);
+  start_again();
+}
+
+void Node::start_again() {
+  kernel_.queue.push({.at = kernel_.now + kJoinAgain,
+                      .payload = ++join_attempt_,
+                      .kind = EventKind::join_timer,
+                      .node = endpoint()});
 }
 
 void Node::tell_peers(raft::PeerEvent event) {
@@ -488,12 +529,15 @@ void Node::tell_peers(raft::PeerEvent event) {
 void Node::kill(Crash kind) {
   joining_.reset();
   ++join_attempt_;
-  if (!process_) return;
+  if (!process_) {
+    if (storage_->in_use()) storage_->crash(kind, kernel_.crashes);
+    return;
+  }
   kernel_.trace.line(kernel_.now, "{} {}", name_,
                      kind == Crash::power ? "loses power" : "is killed");
-  // Half of the crashes that find a log job under way strike within it.
-  const bool within = process_->log_job_begun() && kernel_.crashes.chance(1, 2);
-  if (within || disk_.frozen()) process_->strike(kernel_.crashes);
+  // Half of the crashes that find a job under way strike within it.
+  const bool within = process_->may_be_struck() && kernel_.crashes.chance(1, 2);
+  if (within || storage_->frozen()) process_->strike(kernel_.crashes);
   for (const std::uint32_t exchange : process_->abandoned()) {
     kernel_.exchanges[exchange].status = kReset;
     send_response(kernel_, exchange);
@@ -503,12 +547,12 @@ void Node::kill(Crash kind) {
   process_.reset();
   paused_ = false;
   kernel_.invariants.died(number_);
-  disk_.crash(kind, kernel_.crashes);
+  storage_->crash(kind, kernel_.crashes);
 }
 
 void Node::wipe() {
   kill(Crash::power);
-  disk_.wipe();
+  storage_->wipe();
   identity_ = {};
   instance_ = {};
   kernel_.invariants.wiped(number_);
@@ -516,7 +560,7 @@ void Node::wipe() {
 
 void Node::lose_state() {
   kill(Crash::power);
-  disk_.lose_state();
+  storage_->lose_state();
   kernel_.invariants.lost_state(number_);
 }
 
@@ -551,17 +595,16 @@ void Node::join_step() {
     return timer(std::max(kernel_.now, wait->until.time_since_epoch()));
   }
   if (const auto* done = std::get_if<replica::JoinDone>(&step)) {
-    identity_ = {done->cluster, done->member, instance_, Incarnation()};
+    joining_.reset();
+    if (Status finished = storage_->finish_join(done->cluster, done->member); !finished)
+      return cannot_start(finished.error());
     return start_process();
   }
   // A supervisor tries again: what was refused (the old process is still heard from) may pass.
   const auto& failed = std::get<replica::JoinFailed>(step);
   kernel_.trace.line(kernel_.now, "{} cannot join: {}", name_, failed.error.message);
   joining_.reset();
-  kernel_.queue.push({.at = kernel_.now + kJoinAgain,
-                      .payload = ++join_attempt_,
-                      .kind = EventKind::join_timer,
-                      .node = endpoint()});
+  start_again();
 }
 
 void Node::on_join_timer(std::uint32_t attempt, std::vector<std::string> endpoints) {

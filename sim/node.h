@@ -13,8 +13,8 @@
 #include <utility>
 #include <vector>
 
-#include "sim/disk.h"
 #include "sim/kernel.h"
+#include "sim/node_storage.h"
 #include "src/http/router.h"
 #include "src/replica/host.h"
 #include "src/replica/join.h"
@@ -63,7 +63,7 @@ class Process final : public replica::Clock,
                       public replica::Observer,
                       public http::NodeView {
  public:
-  Process(Kernel& kernel, Node& node, std::uint32_t epoch);
+  Process(Kernel& kernel, Node& node, std::uint32_t epoch, NodeStorage::Opened opened);
   ~Process() override;
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
@@ -76,8 +76,8 @@ class Process final : public replica::Clock,
   void on_turn();
   void on_job(EventKind kind, std::uint32_t worker);
 
-  // Runs a part of the log job that is under way, and stops in the middle: the process is about to
-  // be killed.
+  // Runs a part of a job that is under way, and stops in the middle: the process is about to be
+  // killed.
   void strike(Prng& prng);
   void disk_changed() { workers_[0].go_on(); }
   // Requests that will not be answered any more.
@@ -86,8 +86,8 @@ class Process final : public replica::Clock,
   [[nodiscard]] std::uint32_t epoch() const { return epoch_; }
   // Was told last that this node's connection is gone.
   [[nodiscard]] bool disconnected(std::size_t node) const { return disconnected_[node]; }
-  // A log job was struck within: its process does not go on.
-  [[nodiscard]] bool log_job_begun() const { return workers_[0].under_way(); }
+  // A job is under way that a crash may strike within.
+  [[nodiscard]] bool may_be_struck() const;
 
   // --- replica::Clock ---
   [[nodiscard]] Time now() override;
@@ -133,7 +133,6 @@ class Process final : public replica::Clock,
   std::uint64_t tickets_ = 0;
   replica::Index applied_seen_;
   std::array<SimWorker, kWorkers> workers_;
-  std::unique_ptr<replica::StateStore> state_store_;
   http::Router router_;
   std::unique_ptr<replica::Host> host_;  // last: its jobs refer to what stands above
 };
@@ -177,8 +176,8 @@ class Node final : public DiskWitness {
   [[nodiscard]] std::string http_address() const { return name_ + ":8091"; }
   [[nodiscard]] std::string raft_address() const { return name_ + ":8089"; }
   [[nodiscard]] std::uint32_t epoch() const { return epoch_; }
-  [[nodiscard]] Disk& disk() { return disk_; }
-  [[nodiscard]] const Disk& disk() const { return disk_; }
+  [[nodiscard]] NodeStorage& storage() { return *storage_; }
+  [[nodiscard]] const NodeStorage& storage() const { return *storage_; }
 
   // --- DiskWitness ---
   void durable_hard_state(const raft::HardState& hard_state) override {
@@ -197,16 +196,23 @@ class Node final : public DiskWitness {
   void durable_state(raft::Index applied) override {
     kernel_.invariants.durable_state(number_, applied);
   }
+  void promise_repaired() override { kernel_.invariants.promise_repaired(number_); }
+  void found(const FoundOnDisk& found, std::span<const raft::LogWrite> under_way) override {
+    kernel_.invariants.found(number_, found, under_way);
+  }
 
  private:
   void start_process();
+  // It cannot go on: it is gone, and a supervisor starts it again.
+  void cannot_start(const Error& error);
+  void start_again();
   void join_step();
   void tell_peers(raft::PeerEvent event);
 
   Kernel& kernel_;
   std::size_t number_;
   std::string name_;
-  Disk disk_;
+  std::unique_ptr<NodeStorage> storage_;
   raft::Identity identity_;  // member 0: none yet
   raft::InstanceId instance_;
   std::optional<replica::Joining> joining_;

@@ -33,6 +33,7 @@ constexpr std::array kFields = {
     OptionField{"sync_max", &Options::sync_max},
     OptionField{"work_min", &Options::work_min},
     OptionField{"work_max", &Options::work_max},
+    OptionField{"leveldb", &Options::leveldb},
     OptionField{"election_timeout", &Options::election_timeout},
     OptionField{"heartbeat_interval", &Options::heartbeat_interval},
     OptionField{"reset_election_delay_max", &Options::reset_election_delay_max},

@@ -50,6 +50,7 @@ struct Options {
   Duration sync_max = 1ms;
   Duration work_min = 10us;  // a job of the apply or the read worker
   Duration work_max = 200us;
+  std::uint64_t leveldb = 0;  // 1: LevelDB and the production storage code on disks with files
 
   // --- the nodes' own options (src/raft/options.h, src/replica/host.h) ---
   Duration election_timeout = 300ms;

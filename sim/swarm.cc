@@ -14,7 +14,7 @@ namespace raftkv::sim {
 namespace {
 
 // The streams of a seed's drawing; those of the run itself are Stream's (kernel.h).
-enum class Draw : std::uint64_t { shape = 101, workload = 102, faults = 103 };
+enum class Draw : std::uint64_t { shape = 101, workload = 102, faults = 103, storage = 104 };
 
 Prng stream_of(std::uint64_t seed, Draw which) {
   return Prng(seed).split(static_cast<std::uint64_t>(which));
@@ -147,6 +147,12 @@ Workload draw_workload(Prng& prng) {
   work.consistent_percent = prng.between(20, 100);
   if (one_in(prng, 4)) work.padding_max = prng.between(10, 1'500);
   return work;
+}
+
+// Values so large that LevelDB writes and merges tables in a short run, in half of the runs.
+void draw_leveldb(Prng& prng, Options& options, Workload& work) {
+  options.leveldb = 1;
+  if (half(prng)) work.padding_max = prng.between(500, 5'000);
 }
 
 std::string draw_key(Prng& prng, const Workload& work) {
@@ -394,13 +400,24 @@ Options draw_options(std::uint64_t seed, const SwarmOverrides& overrides) {
   draw_times(shape, options);
   draw_limits(shape, options);
   Prng work = stream_of(seed, Draw::workload);
-  const Workload workload = draw_workload(work);
+  Workload workload = draw_workload(work);
+  Prng storage = stream_of(seed, Draw::storage);
+  const bool leveldb = one_in(storage, 10);
+  if (overrides.leveldb.value_or(leveldb)) draw_leveldb(storage, options, workload);
   draw_operations(work, workload, options);
   Prng faults = stream_of(seed, Draw::faults);
   constexpr std::array<std::uint64_t, 4> kIntensities = {10, 30, 50, 90};
   const std::uint64_t intensity = pick(faults, kIntensities);
   Faults(faults.split(1), options).draw_all(intensity);
   return options;
+}
+
+std::string fixed_options(const SwarmOverrides& fixed) {
+  std::string text;
+  if (fixed.voters > 0) text += fmt::format(" --nodes {}", fixed.voters);
+  if (fixed.duration != SwarmOverrides().duration) text += " --duration " + print(fixed.duration);
+  if (fixed.leveldb) text += *fixed.leveldb ? " --storage leveldb" : " --storage memory";
+  return text;
 }
 
 Options benchmark_options(std::uint64_t seed, Duration duration) {

@@ -18,6 +18,15 @@ namespace json = boost::json;
 
 constexpr std::uint64_t kVersion = 1;
 
+constexpr std::string_view kDrawn = "drawn";
+constexpr std::string_view kMemory = "memory";
+constexpr std::string_view kLevelDb = "leveldb";
+
+std::string_view storage_text(std::optional<bool> leveldb) {
+  if (!leveldb) return kDrawn;
+  return *leveldb ? kLevelDb : kMemory;
+}
+
 std::uint64_t nanoseconds(Duration duration) {
   return static_cast<std::uint64_t>(duration.count());
 }
@@ -113,11 +122,8 @@ void set_violated(SeedResult& result, std::string_view invariant) {
 }
 
 std::string command_for(const HuntSettings& settings, std::uint64_t seed) {
-  std::string text = fmt::format("raftkv-sim run --seed {}", seed);
-  if (settings.nodes > 0) text += fmt::format(" --nodes {}", settings.nodes);
-  if (settings.duration != SwarmOverrides().duration)
-    text += " --duration " + print(settings.duration);
-  return text;
+  return fmt::format("raftkv-sim run --seed {}{}", seed,
+                     fixed_options({settings.nodes, settings.duration, settings.leveldb}));
 }
 
 // --- adding ---
@@ -166,7 +172,7 @@ void Tally::took(Duration wall, std::uint64_t jobs) {
 Status Tally::merge(const Tally& other) {
   if (other.settings_ != settings_) {
     return failure(ErrorCode::invalid,
-                   "parts of different hunts: --nodes or --duration is not the same");
+                   "parts of different hunts: --nodes, --duration or --storage is not the same");
   }
   for (const auto& [first, last] : other.ranges_) {
     const auto behind = ranges_.upper_bound(last);
@@ -260,15 +266,23 @@ std::string Tally::to_json() const {
                      {"seeds", marks_[i].seeds},
                      {"first", marks_[i].first}});
   }
-  const json::object all = {
-      {"program", "raftkv-sim swarm"},   {"version", kVersion},
-      {"nodes", settings_.nodes},        {"duration_ns", nanoseconds(settings_.duration)},
-      {"ranges", std::move(ranges)},     {"seeds", seeds_},
-      {"failed", failed_.size()},        {"lively", lively_},
-      {"undecided", undecided_},         {"events", events_},
-      {"operations", operations_},       {"simulated_ns", nanoseconds(simulated_)},
-      {"wall_ns", nanoseconds(wall_)},   {"processing_ns", nanoseconds(processing_)},
-      {"failures", std::move(failures)}, {"marks", std::move(marks)}};
+  const json::object all = {{"program", "raftkv-sim swarm"},
+                            {"version", kVersion},
+                            {"nodes", settings_.nodes},
+                            {"duration_ns", nanoseconds(settings_.duration)},
+                            {"storage", storage_text(settings_.leveldb)},
+                            {"ranges", std::move(ranges)},
+                            {"seeds", seeds_},
+                            {"failed", failed_.size()},
+                            {"lively", lively_},
+                            {"undecided", undecided_},
+                            {"events", events_},
+                            {"operations", operations_},
+                            {"simulated_ns", nanoseconds(simulated_)},
+                            {"wall_ns", nanoseconds(wall_)},
+                            {"processing_ns", nanoseconds(processing_)},
+                            {"failures", std::move(failures)},
+                            {"marks", std::move(marks)}};
   return json::serialize(all) + "\n";
 }
 
@@ -281,7 +295,9 @@ Result<Tally> Tally::from_json(std::string_view text) {
   Reader in(*object);
   if (in.number("version") != kVersion || !in.wrong().empty())
     return not_a_tally("another version of the format");
-  Tally tally({in.number("nodes"), in.time("duration_ns")});
+  const std::string_view storage = in.text("storage");
+  Tally tally({in.number("nodes"), in.time("duration_ns"),
+               storage == kDrawn ? std::nullopt : std::optional(storage == kLevelDb)});
   in.each("ranges", [&](Reader& range) {
     const SeedRange seeds{range.number("first"), range.number("last")};
     const auto behind = tally.ranges_.upper_bound(seeds.last);

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,7 @@ void set_violated(SeedResult& result, std::string_view invariant);
 struct HuntSettings {
   std::uint64_t nodes = 0;  // as of --nodes
   Duration duration = 20s;
+  std::optional<bool> leveldb = std::nullopt;  // as of --storage
 
   bool operator==(const HuntSettings&) const = default;
 };

@@ -88,8 +88,20 @@ void World::found_cluster() {
 void World::run() {
   run_until(options_.duration);
   if (options_.liveness != 0 && !kernel_.verdict.failed()) run_second_phase();
-  if (!kernel_.verdict.failed()) kernel_.client_checks.finish();
+  if (!kernel_.verdict.failed()) finish();
   if (kernel_.watcher != nullptr) kernel_.watcher->ended(*this);
+}
+
+// What is checked once, and what is still to be mixed into the trace's hash.
+void World::finish() {
+  kernel_.client_checks.finish();
+  for (const auto& node : nodes_) {
+    if (node->running()) {
+      kernel_.invariants.ends_with(node->number(), node->process()->host().applied().applied,
+                                   node->storage().contents());
+    }
+    if (const std::uint64_t trace = node->storage().trace(); trace != 0) kernel_.trace.mix(trace);
+  }
 }
 
 void World::run_second_phase() {
@@ -182,7 +194,7 @@ void World::to_node(const Event& event) {
       if (gone) return;
       process->on_job(event.kind, event.payload);
       // The disk stopped within the job: the machine is gone, and nobody hears of the job's end.
-      if (node.disk().frozen()) node.kill(Crash::power);
+      if (node.storage().frozen()) node.kill(Crash::power);
       return;
     default:
       CHECK(false, "no event of a node");
@@ -228,7 +240,7 @@ void World::act(const Action& action) {
     case Verb::power:
       return node.kill(Crash::power);
     case Verb::strike:
-      if (node.running()) node.disk().freeze_after(action.count);
+      if (node.running()) node.storage().freeze_after(action.count);
       return;
     case Verb::start:
       return start(*who);
@@ -538,7 +550,8 @@ bool World::quorums_stay(std::optional<std::size_t> lost,
     for (const MemberId member : voters) {
       const auto at = kernel_.ghost.node_of_member.find(member);
       const bool there = at != kernel_.ghost.node_of_member.end();
-      const bool stays = there && !kernel_.ghost.nodes[at->second].state_lost && at->second != lost;
+      const bool stays =
+          there && !kernel_.ghost.nodes[at->second].has_lost_something() && at->second != lost;
       // A removal that is still on its way takes one away that counts, or changes nothing.
       if (there && (at->second == removed || (stays && removal_under_way(at->second)))) continue;
       ++all;

@@ -38,6 +38,7 @@ class World {
   void found_cluster();
   void run_until(Instant end);
   void run_second_phase();
+  void finish();
   void dispatch(const Event& event);
   void to_node(const Event& event);
   void respond(std::uint32_t exchange);

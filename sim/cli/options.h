@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,10 +18,11 @@ struct RunCommand {
   std::uint64_t seed = 1;
   std::uint64_t nodes = 0;  // voters; 0: drawn
   Duration duration = 20s;
-  std::string trace;     // file; "-": standard output
-  std::string history;   // file
-  std::string schedule;  // file to write what was drawn to
-  std::string html;      // file
+  std::optional<bool> leveldb;  // nullopt: drawn
+  std::string trace;            // file; "-": standard output
+  std::string history;          // file
+  std::string schedule;         // file to write what was drawn to
+  std::string html;             // file
 };
 // What is said of a hunt beside its summary.
 struct TallyOutputs {
@@ -34,9 +36,10 @@ struct SwarmCommand {
   std::uint64_t jobs = 1;
   std::uint64_t nodes = 0;
   Duration duration = 20s;
-  bool twice = false;       // every seed again: the trace hashes must be equal
-  bool hashes = false;      // a line "SEED HASH" for each
-  bool keep_going = false;  // do not end at the first failure
+  std::optional<bool> leveldb;  // nullopt: drawn
+  bool twice = false;           // every seed again: the trace hashes must be equal
+  bool hashes = false;          // a line "SEED HASH" for each
+  bool keep_going = false;      // do not end at the first failure
   TallyOutputs outputs;
 };
 struct MergeCommand {
@@ -45,6 +48,7 @@ struct MergeCommand {
 };
 struct ReplayCommand {
   std::string file;
+  std::optional<bool> leveldb;  // nullopt: as the file says
   std::string trace;
   std::string history;
   std::string html;
@@ -53,9 +57,10 @@ struct ShrinkCommand {
   std::uint64_t seed = 1;
   std::uint64_t nodes = 0;
   Duration duration = 20s;
-  std::string file;    // instead of a seed
-  std::string output;  // file; empty: standard output
-  bool test = false;   // print it as C++, too
+  std::optional<bool> leveldb;  // nullopt: drawn
+  std::string file;             // instead of a seed
+  std::string output;           // file; empty: standard output
+  bool test = false;            // print it as C++, too
   Duration timeout = 60s;
   std::uint64_t runs = 20'000;
 };

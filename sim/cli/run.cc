@@ -118,20 +118,20 @@ void note_run(const std::string& reproduce) {
 }
 
 int run(const RunCommand& command) {
-  const Options options = draw_options(command.seed, {command.nodes, command.duration});
+  const SwarmOverrides fixed = {command.nodes, command.duration, command.leveldb};
+  const Options options = draw_options(command.seed, fixed);
   if (!command.schedule.empty() && !write_file(command.schedule, print(options))) return kExitUsage;
-  std::string reproduce = fmt::format("raftkv-sim run --seed {}", command.seed);
-  if (command.nodes > 0) reproduce += fmt::format(" --nodes {}", command.nodes);
-  if (command.duration != SwarmOverrides().duration)
-    reproduce += " --duration " + print(command.duration);
+  const std::string reproduce =
+      fmt::format("raftkv-sim run --seed {}{}", command.seed, fixed_options(fixed));
   return run_and_report(
       options, {command.trace, command.history, command.html, fmt::format("seed {}", command.seed)},
       reproduce);
 }
 
 int replay(const ReplayCommand& command) {
-  const auto options = read_schedule(command.file);
+  auto options = read_schedule(command.file);
   if (!options) return kExitUsage;
+  if (command.leveldb) options->leveldb = *command.leveldb ? 1 : 0;
   const std::string name = command.file.substr(command.file.find_last_of('/') + 1);
   return run_and_report(*options, {command.trace, command.history, command.html, name},
                         "raftkv-sim replay " + command.file);

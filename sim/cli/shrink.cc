@@ -128,13 +128,16 @@ class ProgressLine {
 std::string source_of(const ShrinkCommand& command) {
   if (!command.file.empty()) return command.file;
   std::string text = fmt::format("seed {}", command.seed);
-  if (command.nodes > 0) text += fmt::format(" with {} nodes", command.nodes);
+  text += fixed_options({command.nodes, command.duration, command.leveldb});
   return text;
 }
 
 std::optional<Options> options_of(const ShrinkCommand& command) {
-  if (!command.file.empty()) return read_schedule(command.file);
-  return draw_options(command.seed, {command.nodes, command.duration});
+  if (command.file.empty())
+    return draw_options(command.seed, {command.nodes, command.duration, command.leveldb});
+  auto options = read_schedule(command.file);
+  if (options && command.leveldb) options->leveldb = *command.leveldb ? 1 : 0;
+  return options;
 }
 
 // The schedule file: what it shows, then what replay reads.

@@ -27,15 +27,20 @@ using SteadyClock = std::chrono::steady_clock;
 
 constexpr auto kProgressEvery = 200ms;
 
+SwarmOverrides fixed_by(const SwarmCommand& command) {
+  return {command.nodes, command.duration, command.leveldb};
+}
+
 // A child says each result as it is: less than what a pipe takes in one piece.
 static_assert(std::is_trivially_copyable_v<SeedResult> && sizeof(SeedResult) <= 512);
 
 // --- a share of the seeds, in a child ---
 
 SeedResult run_seed(const SwarmCommand& command, std::uint64_t seed) {
-  const std::string reproduce = command_for({command.nodes, command.duration}, seed);
+  const std::string reproduce =
+      command_for({command.nodes, command.duration, command.leveldb}, seed);
   note_run(reproduce);
-  const Options options = draw_options(seed, {command.nodes, command.duration});
+  const Options options = draw_options(seed, fixed_by(command));
   const Run run = simulate(options);
   SeedResult result = result_of(seed, run);
   if (command.hashes) fmt::print("{} {:016x}\n", seed, run.trace_hash);
@@ -88,7 +93,7 @@ Job start_job(const SwarmCommand& command, std::uint64_t first) {
 class Swarm {
  public:
   explicit Swarm(const SwarmCommand& command)
-      : command_(command), tally_({command.nodes, command.duration}) {}
+      : command_(command), tally_({command.nodes, command.duration, command.leveldb}) {}
 
   // False: no child could be started.
   bool run() {

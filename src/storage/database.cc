@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -44,7 +45,7 @@ Result<Database> Database::open(FailStopEnv& env, std::string_view name, const s
   how.paranoid_checks = true;
   how.reuse_logs = false;
   how.compression = leveldb::kNoCompression;
-  how.write_buffer_size = options.write_buffer;
+  how.write_buffer_size = std::min(options.write_buffer, env.disk().write_buffer_max());
   how.max_open_files = options.open_files_max;
   how.block_cache = database.cache_.get();
   how.filter_policy = database.filter_.get();

@@ -4,6 +4,8 @@
 
 #include <leveldb/env.h>
 
+#include <cstddef>
+#include <limits>
 #include <string>
 
 namespace raftkv::storage {
@@ -21,6 +23,12 @@ class Disk : public leveldb::EnvWrapper {
   // is closed, for LevelDB waits then.
   [[nodiscard]] virtual bool has_background_thread() const { return true; }
   virtual void run_background_work() {}
+
+  // A database's write buffer is at most so large: small on a simulated disk, so that tables are
+  // written and compacted there, too.
+  [[nodiscard]] virtual std::size_t write_buffer_max() const {
+    return std::numeric_limits<std::size_t>::max();
+  }
 };
 
 // The disk of this machine. Lives as long as the process.

@@ -20,6 +20,8 @@ struct Witness final : DiskWitness {
   void durable_cut(Index first) override { cut = first; }
   void durable_installed(Index index, Term) override { installed = index; }
   void durable_state(Index applied) override { synced = applied; }
+  void promise_repaired() override {}
+  void found(const FoundOnDisk&, std::span<const raft::LogWrite>) override {}
   raft::HardState hard;
   std::vector<std::uint64_t> terms;
   Index cut;

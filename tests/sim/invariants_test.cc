@@ -63,7 +63,10 @@ struct Fixture {
                                   raft::InstanceId(node + 1), Incarnation(1)};
     return {raft::Options{}, identity, std::move(from), Prng(1), Time{}};
   }
-  void start(std::size_t node, const raft::Raft& raft) { invariants.started(node, raft, {}, {}); }
+  void start(std::size_t node, const raft::Raft& raft) {
+    invariants.started(node, raft, {}, &nothing);
+  }
+  const kv::MemoryStore::Contents nothing;
 
   [[nodiscard]] raft::Envelope from(std::size_t node, std::uint64_t to, std::uint64_t term,
                                     raft::Message message) const {
@@ -140,7 +143,7 @@ TEST(Invariants, I5AnotherDigest) {
   meta.applied = Index(1);
   meta.prefix_hash = f.ghost.committed_prefix(Index(1));
   meta.digest = f.ghost.committed_at(Index(1)).digest + 1;
-  f.invariants.applied(0, meta, {});
+  f.invariants.applied(0, meta, nullptr);
   EXPECT_EQ(f.violated(), "I5");
 }
 
@@ -152,9 +155,9 @@ TEST(Invariants, I5AppliedTwice) {
   meta.applied = Index(1);
   meta.prefix_hash = f.ghost.committed_prefix(Index(1));
   meta.digest = f.ghost.committed_at(Index(1)).digest;
-  f.invariants.applied(0, meta, {});
+  f.invariants.applied(0, meta, nullptr);
   EXPECT_EQ(f.violated(), "nothing");
-  f.invariants.applied(0, meta, {});
+  f.invariants.applied(0, meta, nullptr);
   EXPECT_EQ(f.violated(), "I5");
 }
 
@@ -350,14 +353,16 @@ TEST(Invariants, I20AnInstalledStateWithSomethingElseInIt) {
   meta.digest = f.ghost.committed_at(Index(1)).digest;
   meta.configuration_index = Index(1);
   meta.configuration = snapshot_at(1).configuration;
-  f.invariants.applied(0, meta, {{"kx", std::string(8, '\0') + "y"}});
+  const kv::MemoryStore::Contents contents = {{"kx", std::string(8, '\0') + "y"}};
+  f.invariants.applied(0, meta, &contents);
   EXPECT_EQ(f.violated(), "I20");
 }
 
 TEST(Invariants, I20ARecoveredStateWithSomethingElseInIt) {
   Fixture f;
   replica::StateMeta meta;
-  f.invariants.started(0, f.recovered(0), meta, {{"kx", std::string(8, '\0') + "y"}});
+  const kv::MemoryStore::Contents contents = {{"kx", std::string(8, '\0') + "y"}};
+  f.invariants.started(0, f.recovered(0), meta, &contents);
   EXPECT_EQ(f.violated(), "I20");
 }
 

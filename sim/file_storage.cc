@@ -1,0 +1,282 @@
+#include "sim/file_storage.h"
+
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "sim/file_disk.h"
+#include "src/base/check.h"
+#include "src/storage/data_directory.h"
+
+namespace raftkv::sim {
+namespace {
+
+using raft::Index;
+using raft::Term;
+
+constexpr std::size_t kReadBytes = 1 << 20;
+constexpr std::string_view kPath = "/data";
+
+// The log with a witness.
+class WitnessedLog final : public replica::LogStore {
+ public:
+  WitnessedLog(storage::LevelDbLogStore& log, DiskWitness& witness)
+      : log_(log), witness_(witness) {}
+
+  [[nodiscard]] Status append(std::span<const raft::LogWrite> writes) override {
+    Status done = log_.append(writes);
+    if (!done) {
+      under_way_.assign(writes.begin(), writes.end());
+      return done;
+    }
+    for (const raft::LogWrite& write : writes) tell(write);
+    return done;
+  }
+  [[nodiscard]] Result<std::vector<raft::Entry>> read(Index from, Index to,
+                                                      std::size_t bytes_max) override {
+    return log_.read(from, to, bytes_max);
+  }
+  [[nodiscard]] Status checkpoint() override { return log_.checkpoint(); }
+  [[nodiscard]] Status promise_repaired() override {
+    Status done = log_.promise_repaired();
+    if (done) witness_.promise_repaired();
+    return done;
+  }
+  [[nodiscard]] Status cut_before(Index first, Term prev_term) override {
+    const bool moves = first > log_.first();
+    Status done = log_.cut_before(first, prev_term);
+    if (done && moves) witness_.durable_cut(first);
+    return done;
+  }
+  [[nodiscard]] Status prepare_cut() override { return log_.prepare_cut(); }
+  [[nodiscard]] Status free_cut() override { return log_.free_cut(); }
+
+  // What was being written when an append failed.
+  [[nodiscard]] std::vector<raft::LogWrite> take_under_way() { return std::move(under_way_); }
+
+ private:
+  void tell(const raft::LogWrite& write) {
+    if (write.hard_state) witness_.durable_hard_state(*write.hard_state);
+    if (write.snapshot) {
+      witness_.durable_installed(write.snapshot->last_included_index,
+                                 write.snapshot->last_included_term);
+      witness_.durable_cut(write.snapshot->last_included_index.next());
+    }
+    if (write.truncate_from) witness_.durable_truncated(*write.truncate_from);
+    for (const raft::Entry& entry : write.entries) witness_.durable_appended(entry);
+  }
+
+  storage::LevelDbLogStore& log_;
+  DiskWitness& witness_;
+  std::vector<raft::LogWrite> under_way_;
+};
+
+// The state with a witness.
+class WitnessedState final : public kv::ReplaceableStore {
+ public:
+  WitnessedState(kv::ReplaceableStore& store, DiskWitness& witness)
+      : store_(store), witness_(witness) {}
+
+  [[nodiscard]] Result<std::optional<std::string>> get(std::string_view key) override {
+    return store_.get(key);
+  }
+  [[nodiscard]] Status write(const kv::Batch& batch) override { return store_.write(batch); }
+  [[nodiscard]] Status sync() override {
+    if (Status done = store_.sync(); !done) return done;
+    // What was applied before it is durable now: the state's own record says what that is.
+    std::string key;
+    kv::stored_key(kv::kMetaSpace, {}, key);
+    const auto record = store_.get(key);
+    if (!record) return failure(record);
+    if (!*record) return {};
+    const auto stored = kv::parse_stored_value(**record);
+    if (!stored) return failure(stored);
+    witness_.durable_state(Index(stored->index));
+    return {};
+  }
+  [[nodiscard]] std::unique_ptr<kv::View> view() override { return store_.view(); }
+  [[nodiscard]] Result<kv::OrderedStore*> begin_incoming() override {
+    return store_.begin_incoming();
+  }
+  [[nodiscard]] Status discard_incoming() override { return store_.discard_incoming(); }
+  [[nodiscard]] Status adopt_incoming() override { return store_.adopt_incoming(); }
+
+ private:
+  kv::ReplaceableStore& store_;
+  DiskWitness& witness_;
+};
+
+class FileStorage final : public NodeStorage {
+ public:
+  FileStorage(DiskWitness& witness, storage::NodeNames names, Prng prng)
+      : witness_(witness), names_(std::move(names)), prng_(prng) {}
+  ~FileStorage() override { close(); }
+
+  void found(const raft::Identity& identity, const std::vector<raft::Entry>& entries) override {
+    CHECK(begin_join(identity.instance).has_value());
+    CHECK(finish_join(identity.cluster, identity.member).has_value());
+    const auto opened = open();
+    CHECK(opened.has_value());
+    raft::LogWrite write;
+    write.id = raft::WriteId(1);
+    write.hard_state = raft::HardState{entries.back().term(), raft::MemberId()};
+    write.entries = entries;
+    CHECK(opened->log->append({&write, 1}).has_value());
+    crash(Crash::process, prng_);
+  }
+
+  [[nodiscard]] Result<raft::InstanceId> begin_join(raft::InstanceId fresh) override {
+    if (Status taken = take(); !taken) return failure(taken);
+    return directory_->begin_join(fresh);
+  }
+  [[nodiscard]] Status finish_join(raft::ClusterId cluster, raft::MemberId member) override {
+    Status done = directory_->finish_join(cluster, member, names_);
+    do_background_work();
+    return done;
+  }
+  [[nodiscard]] bool holds_node() override {
+    // Who cannot tell is told by open().
+    return !take() || directory_->stage() == storage::DataDirectory::Stage::node;
+  }
+
+  [[nodiscard]] Result<Opened> open() override;
+  [[nodiscard]] bool in_use() const override { return directory_ != nullptr; }
+  void job_ran() override { do_background_work(); }
+  [[nodiscard]] const kv::MemoryStore::Contents* contents() override;
+
+  void freeze_after(std::uint64_t operations) override { disk_.freeze_after(operations); }
+  void thaw() override { disk_.thaw(); }
+  [[nodiscard]] bool frozen() const override { return disk_.frozen(); }
+  [[nodiscard]] bool strikes_every_job() const override { return true; }
+  [[nodiscard]] std::uint64_t operations_of_a_job() const override { return 8; }
+  void crash(Crash kind, Prng& prng) override {
+    close();
+    disk_.crash(kind, prng);
+  }
+  void wipe() override {
+    close();
+    disk_.wipe();
+    under_way_.clear();
+  }
+  void lose_state() override;
+  [[nodiscard]] std::uint64_t trace() const override { return disk_.trace(); }
+
+ private:
+  [[nodiscard]] Status take();
+  [[nodiscard]] Status compare();
+  void close();
+  // At moments of its own choice: some of it, all, or nothing.
+  void do_background_work();
+
+  DiskWitness& witness_;
+  storage::NodeNames names_;
+  Prng prng_;
+  FileDisk disk_;
+  std::vector<raft::LogWrite> under_way_;  // when the last process died
+  std::unique_ptr<storage::DataDirectory> directory_;
+  std::optional<storage::OpenedNode> node_;
+  std::unique_ptr<WitnessedLog> log_;
+  std::unique_ptr<WitnessedState> states_;
+  std::unique_ptr<replica::StateStore> state_store_;
+  kv::MemoryStore::Contents contents_;
+};
+
+Status FileStorage::take() {
+  if (directory_ != nullptr) return {};
+  auto taken = storage::DataDirectory::take(disk_, std::string(kPath), /*make=*/true);
+  if (!taken) return failure(taken);
+  directory_ = std::move(*taken);
+  return {};
+}
+
+// As production's main does it.
+Result<NodeStorage::Opened> FileStorage::open() {
+  if (Status taken = take(); !taken) return failure(taken);
+  auto node = directory_->open(/*refuse_hopeless=*/true);
+  if (!node) return failure(node);
+  node_.emplace(std::move(*node));
+  log_ = std::make_unique<WitnessedLog>(*node_->log_store, witness_);
+  states_ = std::make_unique<WitnessedState>(*node_->states, witness_);
+  state_store_ = std::make_unique<replica::StateStore>(*states_);
+  const auto meta = state_store_->load();
+  if (!meta) return failure(meta);
+  if (Status compared = compare(); !compared) return failure(compared);
+  do_background_work();
+  return Opened{.identity = node_->identity,
+                .recovered = std::move(node_->recovered),
+                .meta = *meta,
+                .log = log_.get(),
+                .state = state_store_.get()};
+}
+
+// Says what is there to the witness, who knows what must be.
+Status FileStorage::compare() {
+  FoundOnDisk found;
+  found.hard_state = node_->recovered.hard_state;
+  found.promise_lost = node_->recovered.promise_lost;
+  found.loss = node_->loss;
+  found.first = node_->log_store->first();
+  found.last = node_->log_store->last();
+  for (Index from = found.first; from <= found.last;) {
+    auto entries = node_->log_store->read(from, found.last, kReadBytes);
+    if (!entries) return failure(entries);
+    from = entries->back().index().next();
+    for (raft::Entry& entry : *entries) found.entries.push_back(std::move(entry));
+  }
+  witness_.found(found, std::exchange(under_way_, {}));
+  return {};
+}
+
+const kv::MemoryStore::Contents* FileStorage::contents() {
+  contents_.clear();
+  const auto view = states_->view();
+  for (; view->valid(); view->next()) {
+    contents_.emplace_hint(contents_.end(), view->key(), view->value());
+  }
+  return view->status() ? &contents_ : nullptr;
+}
+
+void FileStorage::do_background_work() {
+  if (disk_.background_work() == 0) return;
+  switch (prng_.below(4)) {
+    case 0:
+      return disk_.run_background_work();
+    case 1:
+      return disk_.run_some_background_work();
+    default:
+      return;
+  }
+}
+
+// The image of the disk is fixed first: what is destroyed changes nothing any more.
+void FileStorage::close() {
+  disk_.freeze_after(0);
+  state_store_.reset();
+  states_.reset();
+  if (log_ != nullptr) {
+    auto under_way = log_->take_under_way();
+    if (!under_way.empty()) under_way_ = std::move(under_way);
+    log_.reset();
+  }
+  node_.reset();
+  directory_.reset();
+  disk_.run_background_work();
+}
+
+// A damaged CURRENT: the database cannot be opened.
+void FileStorage::lose_state() {
+  for (const std::string& path : disk_.files()) {
+    if (path.find("/state-") != std::string::npos && path.ends_with("/CURRENT")) {
+      disk_.set_contents(path, {});
+    }
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<NodeStorage> make_file_storage(DiskWitness& witness, storage::NodeNames names,
+                                               Prng prng) {
+  return std::make_unique<FileStorage>(witness, std::move(names), prng);
+}
+
+}  // namespace raftkv::sim
