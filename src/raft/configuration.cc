@@ -121,16 +121,16 @@ Result<Configuration> Configuration::decode(std::string_view bytes) {
 }
 
 Configuration bootstrap_configuration(std::string name, InstanceId instance,
-                                      std::string http_address, std::string raft_address) {
-  const MemberId first(1);
+                                      std::string http_address, std::string raft_address,
+                                      MemberId id) {
   Configuration c;
-  c.members.push_back({.id = first,
+  c.members.push_back({.id = id,
                        .instance = instance,
                        .name = std::move(name),
                        .http_address = std::move(http_address),
                        .raft_address = std::move(raft_address),
                        .replaces = MemberId()});
-  c.voters.push_back(first);
+  c.voters.push_back(id);
   return c;
 }
 

@@ -64,8 +64,10 @@ struct Configuration {
 };
 
 // The configuration of a cluster that consists of one node: what `raftkv init` writes as entry 1.
+// `id` is the index of its entry.
 [[nodiscard]] Configuration bootstrap_configuration(std::string name, InstanceId instance,
                                                     std::string http_address,
-                                                    std::string raft_address);
+                                                    std::string raft_address,
+                                                    MemberId id = MemberId(1));
 
 }  // namespace raftkv::raft

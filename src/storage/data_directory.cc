@@ -19,6 +19,7 @@ constexpr std::string_view kLog = "log";
 constexpr std::string_view kDamagedLog = "log.damaged";
 constexpr std::string_view kInstance = "instance";
 constexpr std::uint8_t kInstanceVersion = 1;
+constexpr std::size_t kApplyBytes = 4u << 20;  // in one batch
 constexpr std::string_view kAdvice =
     "see that this user may read and write there and that the disk has room, or choose another "
     "directory with --data";
@@ -69,6 +70,50 @@ Status check(const NodeNames& names) {
           fmt::format("the node's name and addresses must have 1 to {} bytes, '{}' has {}",
                       raft::kMemberTextMax, text->substr(0, 40), text->size()));
     }
+  }
+  return {};
+}
+
+// The configuration of a cluster of this one node, as the entry at `index`.
+raft::Entry first_configuration(raft::InstanceId instance, const NodeNames& names,
+                                raft::Index index, raft::Term term) {
+  std::string payload;
+  raft::bootstrap_configuration(names.name, instance, names.http_address, names.raft_address,
+                                raft::MemberId(index.value))
+      .encode(payload);
+  return raft::Entry::seal(raft::EntryDraft::copy_of(raft::EntryKind::configuration, payload), term,
+                           index);
+}
+
+// The promise of a node that this entry has made a member, and that has no other behind it.
+void stand_at(const raft::Entry& entry, Promise& promise) {
+  promise.identity.member = raft::MemberId(entry.index().value);
+  promise.hard_state.current_term = entry.term();
+  promise.through = {.index = entry.index(), .term = entry.term(), .sequence = 0};
+}
+
+Status copy_state(const Seed& seed, kv::OrderedStore& store) {
+  if (!seed.next) return {};
+  replica::SnapshotWriter writer(store);
+  for (;;) {
+    const auto chunk = seed.next();
+    if (!chunk) return failure(chunk);
+    if (Status added = writer.add(chunk->data); !added) return added;
+    if (!chunk->last) continue;
+    const auto whole = writer.complete(chunk->contents_digest);
+    return whole ? Status() : Status(failure(whole));
+  }
+}
+
+Status apply_tail(std::span<const raft::Entry> tail, replica::StateStore& store) {
+  if (const auto loaded = store.load(); !loaded) return failure(loaded);
+  while (!tail.empty()) {
+    std::size_t count = 0;
+    for (std::size_t bytes = 0; count < tail.size() && bytes < kApplyBytes; ++count) {
+      bytes += tail[count].bytes().size();
+    }
+    if (const auto applied = store.apply(tail.first(count)); !applied) return failure(applied);
+    tail = tail.subspan(count);
   }
   return {};
 }
@@ -176,31 +221,54 @@ Status DataDirectory::create_cluster(raft::ClusterId cluster, raft::InstanceId i
                                      const NodeNames& names) {
   CHECK(cluster);
   CHECK(instance);
-  if (Status legal = check(names); !legal) return legal;
-  if (Status free = refuse_node(); !free) return free;
-  if (stage_ == Stage::joining) {
-    return failure(ErrorCode::invalid,
-                   fmt::format("{} has begun to join a cluster and may be a member of it: finish "
-                               "with 'raftkv serve --join', or choose another directory",
-                               path_));
-  }
-  const raft::Configuration configuration =
-      raft::bootstrap_configuration(names.name, instance, names.http_address, names.raft_address);
-  std::string payload;
-  configuration.encode(payload);
-  const raft::Term term(1);
-  const raft::Index index(1);
-  const raft::Entry entry = raft::Entry::seal(
-      raft::EntryDraft::copy_of(raft::EntryKind::configuration, payload), term, index);
+  if (Status may = may_create_cluster(names); !may) return may;
+  const raft::Entry entry = first_configuration(instance, names, raft::Index(1), raft::Term(1));
   Promise promise;
-  promise.identity = {.cluster = cluster,
-                      .member = configuration.members.front().id,
-                      .instance = instance,
-                      .incarnation = {}};
-  promise.hard_state.current_term = term;
-  promise.through = {.index = index, .term = term, .sequence = 0};
+  promise.identity = {.cluster = cluster, .member = {}, .instance = instance, .incarnation = {}};
   promise.names = names;
+  stand_at(entry, promise);
   return create_node(std::move(promise), {&entry, 1});
+}
+
+Result<replica::StateMeta> DataDirectory::create_cluster_from(raft::ClusterId cluster,
+                                                              raft::InstanceId instance,
+                                                              const NodeNames& names,
+                                                              const Seed& seed) {
+  CHECK(cluster);
+  CHECK(instance);
+  if (Status may = may_create_cluster(names); !may) return failure(may);
+  replica::StateMeta meta;
+  const auto fill = [&](StateDirectories& states, Promise& promise) -> Status {
+    if (Status copied = copy_state(seed, states); !copied) return copied;
+    replica::StateStore store(states);
+    if (Status applied = apply_tail(seed.tail, store); !applied) return applied;
+    const auto before = store.load();
+    if (!before) return failure(before);
+    // As if this cluster had always been there and its configuration were its latest entry: every
+    // rule about indexes and terms holds without knowing of backups.
+    const raft::Term term(std::max(before->applied_term, seed.term).value + 1);
+    const raft::Entry entry = first_configuration(instance, names, before->applied.next(), term);
+    auto last = store.apply({&entry, 1});
+    if (!last) return failure(last);
+    meta = std::move(last->meta);
+    stand_at(entry, promise);
+    promise.begin_behind = {.index = entry.index(), .term = term};  // the first start does it
+    return store.sync();
+  };
+  Promise promise;
+  promise.identity = {.cluster = cluster, .member = {}, .instance = instance, .incarnation = {}};
+  promise.names = names;
+  if (Status made = create_node(std::move(promise), {}, fill); !made) return failure(made);
+  return meta;
+}
+
+Status DataDirectory::may_create_cluster(const NodeNames& names) const {
+  if (Status legal = check(names); !legal) return legal;
+  if (stage_ != Stage::joining) return refuse_node();
+  return failure(ErrorCode::invalid,
+                 fmt::format("{} has begun to join a cluster and may be a member of it: finish "
+                             "with 'raftkv serve --join', or choose another directory",
+                             path_));
 }
 
 Result<raft::InstanceId> DataDirectory::begin_join(raft::InstanceId fresh) {
@@ -247,14 +315,20 @@ Status DataDirectory::refuse_node() const {
                   path_));
 }
 
-Status DataDirectory::create_node(Promise promise, std::span<const raft::Entry> log) {
+Status DataDirectory::create_node(Promise promise, std::span<const raft::Entry> log,
+                                  const Fill& fill) {
   if (Status cleared = clear(); !cleared) return cleared;
+  stage_ = stage_ == Stage::joining ? Stage::joining : Stage::unfinished;
   promise.state_directory = kFirstStateDirectory;
   if (Status made = LevelDbLogStore::create(log_env_, at(kLog), log); !made) {
     return explained(made);
   }
-  if (auto made = StateDirectories::create(disk_, flag_, path_, promise.state_directory); !made) {
-    return explained(Status(failure(made)));
+  {
+    auto made = StateDirectories::create(disk_, flag_, path_, promise.state_directory);
+    if (!made) return explained(Status(failure(made)));
+    if (Status filled = fill ? fill(**made, promise) : Status(); !filled) {
+      return flag_.tripped() ? explained(flag_.check()) : filled;
+    }
   }
   promise.through.sequence = log_env_.synced_sequence();
   if (Status made = PromiseFile::create(env_, path_, promise); !made) return explained(made);
@@ -284,11 +358,13 @@ Result<OpenedNode> DataDirectory::open(bool refuse_hopeless) {
                       "HOST:PORT'",
                       path_));
     case Stage::unfinished:
-      return failure(ErrorCode::not_found,
-                     fmt::format("{0} was never finished: run 'raftkv init --data {0} --id NAME' "
-                                 "again, or join a cluster with 'raftkv serve --data {0} --id NAME "
-                                 "--join HOST:PORT'",
-                                 path_));
+      return failure(
+          ErrorCode::not_found,
+          fmt::format(
+              "{0} was never finished: run 'raftkv init --data {0} --id NAME' again (or 'raftkv "
+              "restore' or 'raftkv recover', if that was to make it), or join a cluster "
+              "with 'raftkv serve --data {0} --id NAME --join HOST:PORT'",
+              path_));
     case Stage::joining:
       return failure(
           ErrorCode::not_found,
@@ -317,7 +393,8 @@ Result<OpenedNode> DataDirectory::open_node(bool refuse_hopeless) {
       nobody_else_has_it(node.recovered, promise_->get())) {
     return failure(ErrorCode::invalid,
                    fmt::format("has lost a part of its log ({}), and there is no other voter to "
-                               "repair it: bring back a copy of the directory",
+                               "repair it: bring back a copy of the directory or a backup, or make "
+                               "a new cluster of what is left with 'raftkv recover'",
                                node.loss.empty() ? "an earlier start noticed" : node.loss));
   }
   if (Status begun = begin_incarnation(node); !begun) return failure(begun);

@@ -14,6 +14,7 @@
 // Errors are sentences for a person: what is wrong with which directory, and what to do.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -46,12 +47,22 @@ struct OpenedNode {
       state_damage;  // why an empty state stands in place of the one that was; "": it does not
 };
 
+// What the state of a new cluster begins as: that of another one, from a backup or from a node's
+// directory.
+struct Seed {
+  // The next chunk of the state, until the one that is the last; none: the state is empty.
+  std::function<Result<replica::StateChunk>()> next;
+  std::span<const raft::Entry> tail;  // what that state had still to apply, without a gap
+  raft::Term term;                    // the new cluster's terms are later than this
+};
+
 class DataDirectory {
  public:
   // What has been made in a directory so far.
   enum class Stage {
     empty,       // nothing
-    unfinished,  // a cluster was being made, or a join being finished, and it was cut short
+    unfinished,  // a cluster was being made or restored, or a join being finished, and it was cut
+                 // short
     joining,     // an instance that has asked to join, or is about to
     node,        // a node
   };
@@ -72,6 +83,18 @@ class DataDirectory {
   // is 1. The ids are random and not 0. Errors: invalid (a node, or joining), fatal.
   [[nodiscard]] Status create_cluster(raft::ClusterId cluster, raft::InstanceId instance,
                                       const NodeNames& names);
+
+  // The same with a state that is there before the first entry of the new cluster. What the state
+  // holds keeps its indexes: the configuration of the new cluster is the entry behind all of it, in
+  // a term later than all of it, and has been applied; the log begins behind that. The only
+  // member's id is that entry's index, which no member of the old cluster can have had. Gives the
+  // state's record. Until it returns the directory is unfinished, and all can be done again.
+  // Errors: as create_cluster; those of `seed.next`, and corrupt where its chunks are no whole
+  // state.
+  [[nodiscard]] Result<replica::StateMeta> create_cluster_from(raft::ClusterId cluster,
+                                                               raft::InstanceId instance,
+                                                               const NodeNames& names,
+                                                               const Seed& seed);
 
   // Makes the instance id durable, before the first join request. What it gives is `fresh` (random,
   // not 0), or the one that an earlier call made: it stays the same over retries and crashes.
@@ -94,7 +117,11 @@ class DataDirectory {
   [[nodiscard]] Status lock();
   [[nodiscard]] Status find_stage();
   [[nodiscard]] Status refuse_node() const;
-  [[nodiscard]] Status create_node(Promise promise, std::span<const raft::Entry> log);
+  [[nodiscard]] Status may_create_cluster(const NodeNames& names) const;
+  // Fills the new state, and tells the promise of it.
+  using Fill = std::function<Status(StateDirectories& states, Promise& promise)>;
+  [[nodiscard]] Status create_node(Promise promise, std::span<const raft::Entry> log,
+                                   const Fill& fill = {});
   // Removes what an unfinished attempt left of the databases.
   [[nodiscard]] Status clear();
   [[nodiscard]] Result<OpenedNode> open_node(bool refuse_hopeless);
