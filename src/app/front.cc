@@ -38,17 +38,37 @@ void Front::attach(replica::Host& host, http::Server& server) {
 }
 
 void Front::submit(replica::Ticket ticket, replica::Request request) {
-  begun_.emplace(ticket.value, Begun{kind_of(request), clock_.now()});
+  begun_.emplace(ticket.value, Begun{.kind = kind_of(request),
+                                     .at = clock_.now(),
+                                     .backup = std::holds_alternative<replica::Barrier>(request)});
   host_->submit(ticket, std::move(request));
 }
 
 void Front::respond(replica::Ticket ticket, replica::Reply reply) {
+  bool backup = false;
   if (const auto begun = begun_.find(ticket.value); begun != begun_.end()) {
+    backup = begun->second.backup && std::holds_alternative<replica::ReadResult>(reply.answer);
     metrics_.request_done(begun->second.kind, outcome_of(reply.answer),
                           clock_.now() - begun->second.at);
     begun_.erase(begun);
   }
-  server_->respond(ticket, std::move(reply));
+  backup ? begin_backup(ticket, std::move(reply)) : server_->respond(ticket, std::move(reply));
+}
+
+// What was asked for has been applied: the view that is opened now shows it, and perhaps more.
+void Front::begin_backup(replica::Ticket ticket, replica::Reply reply) {
+  backups_.open([this, ticket, reply = std::move(reply)](Result<Backups::Opened> opened) mutable {
+    if (opened) {
+      reply.index = opened->applied;
+      return server_->respond(ticket, std::move(reply), std::move(opened->body));
+    }
+    const bool full = opened.error().code == ErrorCode::exhausted;
+    reply.answer =
+        replica::Failed{.problem = full ? replica::Problem::busy : replica::Problem::not_ready,
+                        .effect = replica::Effect::not_applied,
+                        .detail = opened.error().message};
+    server_->respond(ticket, std::move(reply));
+  });
 }
 
 http::NodeSummary Front::summary() {

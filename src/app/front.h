@@ -4,6 +4,7 @@
 
 #include <unordered_map>
 
+#include "src/app/backups.h"
 #include "src/app/metrics.h"
 #include "src/http/server.h"
 #include "src/net/network.h"
@@ -13,8 +14,8 @@ namespace raftkv::app {
 
 class Front final : public http::Backend, public replica::Responder {
  public:
-  Front(replica::Clock& clock, Metrics& metrics, const net::Network& network)
-      : clock_(clock), metrics_(metrics), network_(network) {}
+  Front(replica::Clock& clock, Metrics& metrics, const net::Network& network, Backups& backups)
+      : clock_(clock), metrics_(metrics), network_(network), backups_(backups) {}
 
   // Before any other function. Both must outlive the last request.
   void attach(replica::Host& host, http::Server& server);
@@ -30,11 +31,15 @@ class Front final : public http::Backend, public replica::Responder {
   struct Begun {
     RequestKind kind;
     Time at;
+    bool backup = false;
   };
+
+  void begin_backup(replica::Ticket ticket, replica::Reply reply);
 
   replica::Clock& clock_;
   Metrics& metrics_;
   const net::Network& network_;
+  Backups& backups_;
   replica::Host* host_ = nullptr;
   http::Server* server_ = nullptr;
   std::unordered_map<std::uint64_t, Begun> begun_;

@@ -64,6 +64,8 @@ struct Metrics::Families {
   prometheus::Counter* snapshot_bytes_received = nullptr;
   prometheus::Family<prometheus::Counter>* marks = nullptr;
   std::array<prometheus::Counter*, kMarks> mark_counters{};  // null: never came to it
+  prometheus::Counter* backup_bytes = nullptr;
+  std::array<prometheus::Counter*, 2> backups = {};  // broken, whole
   prometheus::Family<prometheus::Gauge>* peer_lag = nullptr;
   std::vector<prometheus::Gauge*> peer_lags;  // of the last text()
 
@@ -132,6 +134,11 @@ Metrics::Metrics() : families_(std::make_unique<Families>()) {
                  .Name("raftkv_marks_total")
                  .Help("Rare moments of the algorithm that this node came to.")
                  .Register(f.registry);
+  f.backup_bytes = &f.counter("raftkv_backup_bytes_total", "Bytes of backups handed to clients.");
+  const auto backups = [&](const char* outcome) {
+    return &f.counter("raftkv_backups_total", "Backups that have ended.", {{"outcome", outcome}});
+  };
+  f.backups = {backups("broken"), backups("whole")};
   f.peer_lag = &prometheus::BuildGauge()
                     .Name("raftkv_peer_lag_entries")
                     .Help("Entries that a member is behind; the leader knows it.")
@@ -167,6 +174,12 @@ void Metrics::chunk_sent(std::size_t bytes) {
 }
 void Metrics::chunk_received(std::size_t bytes) {
   families_->snapshot_bytes_received->Increment(static_cast<double>(bytes));
+}
+void Metrics::backup_piece_sent(std::size_t bytes) {
+  families_->backup_bytes->Increment(static_cast<double>(bytes));
+}
+void Metrics::backup_ended(bool whole) {
+  families_->backups[whole ? 1 : 0]->Increment();
 }
 
 void Metrics::marked(const MarkSet& marks) {

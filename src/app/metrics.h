@@ -65,6 +65,8 @@ class Metrics {
   void chunk_received(std::size_t bytes);
   // Each counts once, however often its turn came to it.
   void marked(const MarkSet& marks);
+  void backup_piece_sent(std::size_t bytes);
+  void backup_ended(bool whole);
   // May be called from another thread.
   void log_written(std::size_t entries, std::size_t bytes, Duration took);
 

@@ -6,6 +6,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <memory>
 
+#include "src/app/backups.h"
 #include "src/app/event_log.h"
 #include "src/app/front.h"
 #include "src/app/loop_clock.h"
@@ -46,6 +47,7 @@ class Node {
   Metrics metrics_;
   LoopClock clock_;
   std::unique_ptr<net::Network> network_;
+  Backups backups_;  // before the server, whose connections hold its bodies
   Front front_;
   http::Server server_;
   EventLog event_log_;

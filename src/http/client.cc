@@ -4,11 +4,13 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 #include <optional>
+#include <vector>
 
 #include "src/http/text.h"
 
@@ -38,6 +40,12 @@ RequestMessage message_of(const std::string& address, const ClientRequest& reque
   message.body() = request.body;
   message.prepare_payload();
   return message;
+}
+
+bool is_no_http(error_code error) {
+  static const error_code kSomeParseError = beast::http::error::bad_version;
+  return error.category() == kSomeParseError.category() &&
+         error != beast::http::error::end_of_stream && error != beast::http::error::partial_message;
 }
 
 // One request: each step starts the next, until done_.
@@ -89,12 +97,8 @@ class Call {
   }
 
   void fail(error_code error) {
-    static const error_code kSomeParseError = beast::http::error::bad_version;
-    const bool no_http = error.category() == kSomeParseError.category() &&
-                         error != beast::http::error::end_of_stream &&
-                         error != beast::http::error::partial_message;
     const std::string what = sent_ == Sent::no ? "cannot connect to " : "no answer from ";
-    failure_ = ClientError{{no_http ? ErrorCode::corrupt : ErrorCode::unavailable,
+    failure_ = ClientError{{is_no_http(error) ? ErrorCode::corrupt : ErrorCode::unavailable,
                             what + address_ + ": " + error.message()},
                            sent_};
     done_ = true;
@@ -125,6 +129,112 @@ class Call {
   std::optional<ClientError> failure_;
 };
 
+// One request whose body may be large: step after step, each with its time.
+class Download {
+ public:
+  Download(const std::string& address, const ClientRequest& request, const ClientOptions& options,
+           const Sink& sink)
+      : address_(address),
+        message_(message_of(address, request)),
+        options_(options),
+        sink_(sink),
+        deadline_(SteadyClock::now() + options.timeout) {
+    parser_.body_limit(boost::none);
+  }
+
+  std::expected<ClientResponse, ClientError> run() {
+    const auto [host, port] = split_address(address_);
+    tcp::resolver resolver(loop_);
+    tcp::resolver::results_type found;
+    error_code error = step(deadline_, [&](auto done) {
+      resolver.async_resolve(host, port, [&found, done](error_code failed, const auto& results) {
+        found = results;
+        done(failed);
+      });
+    });
+    const auto connect_deadline =
+        std::min(deadline_, SteadyClock::now() + options_.connect_timeout);
+    if (!error) {
+      error = step(connect_deadline, [&](auto done) {
+        stream_.async_connect(found, [done](error_code failed, const auto&) { done(failed); });
+      });
+    }
+    if (error) return failed(error, Sent::no);
+    error = step(deadline_, [&](auto done) {
+      beast::http::async_write(stream_, message_,
+                               [done](error_code failed, std::size_t) { done(failed); });
+    });
+    if (error != beast::error::timeout) {  // the answer to a refused one is there all the same
+      error = step(deadline_, [&](auto done) {
+        beast::http::async_read_header(stream_, buffer_, parser_,
+                                       [done](error_code failed, std::size_t) { done(failed); });
+      });
+    }
+    if (error) return failed(error, Sent::perhaps);
+    return read_body();
+  }
+
+ private:
+  // Starts something and waits for its end.
+  template <typename Start>
+  error_code step(SteadyClock::time_point deadline, Start start) {
+    std::optional<error_code> result;
+    stream_.expires_at(deadline);
+    start([&result](error_code error) { result = error; });
+    loop_.restart();
+    loop_.run_until(deadline + 100ms);  // the stream's own timeout comes first, but in resolving
+    if (!result) loop_.stop();
+    return result.value_or(beast::error::timeout);
+  }
+
+  std::expected<ClientResponse, ClientError> read_body() {
+    ClientResponse out;
+    out.status = static_cast<int>(parser_.get().result_int());
+    for (const auto& field : parser_.get()) {
+      out.fields.emplace_back(view(field.name_string()), view(field.value()));
+    }
+    std::vector<char> room(256u << 10);
+    while (!parser_.is_done()) {
+      auto& body = parser_.get().body();
+      body.data = room.data();
+      body.size = room.size();
+      error_code error = step(SteadyClock::now() + options_.stall_timeout, [&](auto done) {
+        beast::http::async_read(stream_, buffer_, parser_,
+                                [done](error_code failed, std::size_t) { done(failed); });
+      });
+      if (error == beast::http::error::need_buffer) error = {};
+      if (error) return failed(error, Sent::perhaps);
+      const std::string_view piece(room.data(), room.size() - body.size);
+      if (out.status == 200) {
+        if (const Status taken = sink_(piece); !taken) {
+          return std::unexpected(ClientError{taken.error(), Sent::perhaps});
+        }
+      } else if (out.body.size() < options_.body_size_max) {
+        out.body += piece;
+      }
+    }
+    return out;
+  }
+
+  [[nodiscard]] std::unexpected<ClientError> failed(error_code error, Sent sent) const {
+    const std::string what = sent == Sent::no ? "cannot connect to " : "no whole answer from ";
+    return std::unexpected(
+        ClientError{{is_no_http(error) ? ErrorCode::corrupt : ErrorCode::unavailable,
+                     what + address_ + ": " + error.message()},
+                    sent});
+  }
+
+  const std::string address_;
+  const RequestMessage message_;
+  const ClientOptions options_;
+  const Sink& sink_;
+  const SteadyClock::time_point deadline_;
+  asio::io_context loop_;
+  beast::tcp_stream stream_{loop_};
+  beast::flat_buffer buffer_;
+  beast::http::response_parser<beast::http::buffer_body> parser_;
+};
+
 }  // namespace
 
 std::string_view ClientResponse::field(std::string_view name) const {
@@ -142,6 +252,17 @@ std::expected<ClientResponse, ClientError> send_request(const std::string& addre
         {ErrorCode::invalid, "no address of the form HOST:PORT: " + address}, Sent::no});
   }
   return Call(address, request, options).run();
+}
+
+std::expected<ClientResponse, ClientError> download(const std::string& address,
+                                                    const ClientRequest& request,
+                                                    const ClientOptions& options,
+                                                    const Sink& sink) {
+  if (!is_host_and_port(address)) {
+    return std::unexpected(ClientError{
+        {ErrorCode::invalid, "no address of the form HOST:PORT: " + address}, Sent::no});
+  }
+  return Download(address, request, options, sink).run();
 }
 
 }  // namespace raftkv::http

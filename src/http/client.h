@@ -2,6 +2,7 @@
 // a loop.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -45,9 +46,19 @@ struct ClientError {
 struct ClientOptions {
   Duration timeout = 10s;
   Duration connect_timeout = 2s;
+  Duration stall_timeout = 30s;  // of download(): without a byte of the body
   std::size_t body_size_max = 64u << 20;
 };
 [[nodiscard]] std::expected<ClientResponse, ClientError> send_request(
     const std::string& address, const ClientRequest& request, const ClientOptions& options = {});
+
+// The same for a body that is too large to be held: that of a 200 goes to `sink`, piece by piece,
+// and the response is without it. `timeout` covers all until the body begins. What the sink refuses
+// ends it, with the sink's error.
+using Sink = std::function<Status(std::string_view)>;
+[[nodiscard]] std::expected<ClientResponse, ClientError> download(const std::string& address,
+                                                                  const ClientRequest& request,
+                                                                  const ClientOptions& options,
+                                                                  const Sink& sink);
 
 }  // namespace raftkv::http

@@ -1,5 +1,7 @@
 #include "src/http/exchange.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -15,7 +17,7 @@ constexpr std::size_t kSmallBody = 64u << 10;
 }  // namespace
 
 void append_response(Output& out, HttpResponse&& response, std::string_view connection,
-                     std::string_view date_line) {
+                     std::string_view date_line, bool chunked) {
   std::string head = "HTTP/1.1 ";
   head.reserve(256 + response.fields.size());
   append_number(head, static_cast<std::uint64_t>(response.status));
@@ -24,9 +26,13 @@ void append_response(Output& out, HttpResponse&& response, std::string_view conn
   head += "\r\n";
   head += date_line;
   head += response.fields;
-  head += "Content-Length: ";
-  append_number(head, response.content_length);
-  head += "\r\n";
+  if (!response.body_follows) {
+    head += "Content-Length: ";
+    append_number(head, response.content_length);
+    head += "\r\n";
+  } else if (chunked) {
+    head += "Transfer-Encoding: chunked\r\n";
+  }
   if (!connection.empty()) {
     head += "Connection: ";
     head += connection;
@@ -68,6 +74,14 @@ void Exchange::answer(std::uint64_t number, replica::Reply&& reply) {
   pump();
 }
 
+void Exchange::body(std::string&& piece) {
+  CHECK(wants_body());
+  body_follows_ = !piece.empty();
+  if (chunked_) output_.append(fmt::format("{:x}\r\n", piece.size()));
+  output_.append_body(std::move(piece));
+  if (chunked_) output_.append("\r\n");
+}
+
 void Exchange::refuse(std::string_view code, std::string_view detail) {
   if (closing_) return;
   ++refusals_;
@@ -100,7 +114,7 @@ bool Exchange::reads() const {
 
 Exchange::Phase Exchange::phase() const {
   if (!output_.empty()) return Phase::output;
-  if (!pending_.empty()) return Phase::node;
+  if (!pending_.empty() || body_follows_) return Phase::node;
   if (closing_) return Phase::closed;
   if (parser_.idle()) return Phase::idle;
   return parser_.state() == RequestParser::State::body ? Phase::body : Phase::header;
@@ -149,6 +163,8 @@ bool Exchange::start_whole_request() {
     push_done(std::move(pending));
   } else {
     auto& [to_node, context] = std::get<Routed>(routed);
+    // What is long takes a connection of its own: nothing waits behind it.
+    if (context.kind == Context::Kind::backup) closing_ = pending.close = true;
     pending.context = std::move(context);
     writing_ = !read;
     parser_.next();
@@ -212,7 +228,9 @@ void Exchange::write(Pending& pending) {
   } else if (pending.http10) {
     connection = "keep-alive";
   }
-  append_response(output_, std::move(pending.response), connection, date_line_);
+  body_follows_ = pending.response.body_follows;
+  chunked_ = !pending.http10;
+  append_response(output_, std::move(pending.response), connection, date_line_, chunked_);
 }
 
 }  // namespace raftkv::http

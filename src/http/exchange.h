@@ -33,9 +33,11 @@ struct Submitter {
   virtual void submit(std::uint64_t number, replica::Request request) = 0;
 };
 
-// The status line, the fields, the framing and the body. `date_line`: "Date: …\r\n" or empty.
+// The status line, the fields, the framing and the body. `date_line`: "Date: …\r\n" or empty. A
+// body that follows is chunked if the client understands that; else the connection's end is its
+// end.
 void append_response(Output& out, HttpResponse&& response, std::string_view connection,
-                     std::string_view date_line);
+                     std::string_view date_line, bool chunked = true);
 
 class Exchange {
  public:
@@ -62,6 +64,8 @@ class Exchange {
   void answer(std::uint64_t number, replica::Reply&& reply);
   // Answers what has begun to arrive with this problem, behind all earlier answers, and closes.
   void refuse(std::string_view code, std::string_view detail);
+  // A body that follows its head: the next piece, empty behind the last. Only while wants_body().
+  void body(std::string&& piece);
   // Some output was sent: there may be room to go on.
   void sent(std::size_t size);
   // Closes after the requests that have been started; an idle one at once.
@@ -69,6 +73,8 @@ class Exchange {
 
   [[nodiscard]] Output& output() { return output_; }
   [[nodiscard]] bool reads() const;
+  // A body is being sent, and all of it that was there is gone.
+  [[nodiscard]] bool wants_body() const { return body_follows_ && output_.empty(); }
   [[nodiscard]] Phase phase() const;
   // Bytes of memory that its input and output hold.
   [[nodiscard]] std::size_t memory() const {
@@ -111,6 +117,8 @@ class Exchange {
   bool writing_ = false;            // the request under way changes something: it goes alone
   bool admitted_ = false;           // the body that is arriving has been admitted
   bool closing_ = false;            // starts nothing more
+  bool body_follows_ = false;       // of the answer before, which is the last
+  bool chunked_ = false;            // that body
   bool pumping_ = false;
   std::uint64_t requests_ = 0;
   std::uint64_t refusals_ = 0;

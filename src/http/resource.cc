@@ -41,6 +41,7 @@ constexpr std::array kRoutes = {
     Route{"/livez", false, Resource::live, "GET, HEAD"},
     Route{"/readyz", false, Resource::ready, "GET, HEAD"},
     Route{"/metrics", false, Resource::metrics, "GET, HEAD"},
+    Route{"/backup", false, Resource::backup, "GET"},
 };
 
 const Route* route_of(std::string_view path) {
@@ -83,15 +84,16 @@ std::optional<replica::Level> level_of(std::string_view text) {
   return std::nullopt;
 }
 
-// ?level=… and ?raw, each at most once, and only where a key is read.
+// ?level=… and ?raw, each at most once, and only where a key is read; a backup has a level, too.
 Accepted take_parameters(std::string_view query, Resolved& out) {
   const bool read = out.resource == Resource::key && out.verb == Verb::get;
+  const bool has_level = read || out.resource == Resource::backup;
   bool level_given = false;
   while (!query.empty()) {
     std::string_view value = cut(query, '&');
     const bool has_value = value.find('=') != std::string_view::npos;
     const std::string_view name = cut(value, '=');
-    if (read && name == "level" && !level_given) {
+    if (has_level && name == "level" && !level_given) {
       const auto level = level_of(value);
       if (!level) {
         return refusal("bad_parameter", "the level must be default, consistent or stale");
@@ -225,8 +227,8 @@ std::expected<Resolved, Refusal> resolve(const HttpRequest& request, std::size_t
   const Route* route = route_of(path);
   if (route == nullptr) {
     return refusal("no_such_resource",
-                   "there are /key, /key/K, /members, /join, /leader, /status, /livez, /readyz "
-                   "and /metrics");
+                   "there are /key, /key/K, /members, /join, /leader, /status, /livez, /readyz, "
+                   "/metrics and /backup");
   }
   if (!allows(*route, request.method)) {
     return std::unexpected(Refusal{"method_not_allowed",

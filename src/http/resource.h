@@ -22,6 +22,7 @@ enum class Resource : std::uint8_t {
   live,
   ready,
   metrics,
+  backup,
 };
 enum class Verb : std::uint8_t { get, put, post, remove, other };  // HEAD is get with `head`
 

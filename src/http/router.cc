@@ -231,6 +231,8 @@ Parsed parse_request(const RouterOptions& options, Resolved& resolved, std::stri
       return replica::Remove{std::move(resolved.name)};
     case Resource::members:
       return replica::GetMembers{};
+    case Resource::backup:
+      return replica::Barrier{resolved.level};
     default:
       return replica::GetStatus{};
   }
@@ -253,6 +255,8 @@ Kind kind_of(const Resolved& resolved) {
       return Kind::members;
     case Resource::ready:
       return Kind::ready;
+    case Resource::backup:
+      return Kind::backup;
     default:
       return Kind::status;
   }
@@ -310,6 +314,7 @@ class Responding {
     ok(render_written(written, context_.kind == Kind::remove_key));
   }
   void on(replica::ReadResult& result) {
+    if (context_.kind == Kind::backup && !result.value) return begin_body();
     if (context_.kind != Kind::read) return misfit();
     if (!result.value) return local("no_such_key", "the key is not there");
     append_field(response_.fields, "ETag", '"' + std::to_string(result.value->index) + '"');
@@ -359,6 +364,13 @@ class Responding {
     problem(kind, status, failed.detail, failed.effect);
   }
 
+  // Each of a backup's bytes counts, and it is never the same again.
+  void begin_body() {
+    response_.status = 200;
+    response_.body_follows = true;
+    append_field(response_.fields, "Content-Type", kBytes);
+    append_field(response_.fields, "Cache-Control", "no-store");
+  }
   void ok(std::string json) {
     response_.status = 200;
     set_body(response_, kJson, std::move(json));

@@ -35,6 +35,7 @@ struct HttpResponse {
   std::string fields;              // "Name: value\r\n", each line so
   std::string body;                // empty for HEAD
   std::size_t content_length = 0;  // of the body, or of the one that GET would have got
+  bool body_follows = false;       // it is made while it is sent: the two above say nothing
 
   // The value of the first field with this name.
   [[nodiscard]] std::optional<std::string_view> field(std::string_view name) const;
@@ -72,7 +73,8 @@ struct Context {
     remove_member,
     transfer,
     status,
-    ready
+    ready,
+    backup,
   };
   Kind kind = Kind::status;
   bool head = false;   // no body

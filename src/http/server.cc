@@ -69,7 +69,7 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
 
   Status listen(const std::string& address);
   [[nodiscard]] std::uint16_t port() const { return port_; }
-  void respond(replica::Ticket ticket, replica::Reply&& reply);
+  void respond(replica::Ticket ticket, replica::Reply&& reply, std::unique_ptr<BodySource> body);
   void stop(Duration limit, std::move_only_function<void()> done);
   void close_everything();
   void abandon();
@@ -134,7 +134,7 @@ class Server::Impl::Connection final : public std::enable_shared_from_this<Conne
  public:
   Connection(Impl& server, tcp::socket socket);
 
-  void answer(std::uint64_t number, replica::Reply&& reply);
+  void answer(std::uint64_t number, replica::Reply&& reply, std::unique_ptr<BodySource> body);
   void refuse(std::string_view code, std::string_view detail);
   void settle();
   void timed_out();
@@ -147,6 +147,7 @@ class Server::Impl::Connection final : public std::enable_shared_from_this<Conne
   void submit(std::uint64_t number, replica::Request request) override;
   void send();
   void wait_until_writable();
+  void pull_body();
   void read();
   void received(error_code error, std::size_t size);
   void linger();
@@ -163,6 +164,9 @@ class Server::Impl::Connection final : public std::enable_shared_from_this<Conne
   bool flush_planned_ = false;
   bool input_ended_ = false;
   bool lingering_ = false;
+  // Of the last answer, if its body follows.
+  std::unique_ptr<BodySource> body_;
+  bool pulling_ = false;
   // As counted in the server's stats.
   std::size_t memory_ = 0;
   std::uint64_t requests_ = 0;
@@ -187,7 +191,9 @@ void Server::Impl::Connection::submit(std::uint64_t number, replica::Request req
   server_->submit(*this, number, std::move(request));
 }
 
-void Server::Impl::Connection::answer(std::uint64_t number, replica::Reply&& reply) {
+void Server::Impl::Connection::answer(std::uint64_t number, replica::Reply&& reply,
+                                      std::unique_ptr<BodySource> body) {
+  if (body != nullptr) body_ = std::move(body);
   exchange_.answer(number, std::move(reply));
   server_->flush_later(*this);
 }
@@ -216,6 +222,23 @@ void Server::Impl::Connection::settle() {
   if (server_ == nullptr) return;
   set_timeout();
   read();
+  pull_body();
+}
+
+// Only when the socket has taken all that was there: a slow client costs one piece of memory, and
+// one that takes nothing any more runs into the timeout.
+void Server::Impl::Connection::pull_body() {
+  if (server_ == nullptr || pulling_ || !exchange_.wants_body()) return;
+  CHECK(body_ != nullptr, "a body that follows has a source");
+  pulling_ = true;
+  body_->next([self = shared_from_this()](Result<std::string> piece) {
+    self->pulling_ = false;
+    if (self->server_ == nullptr) return;
+    if (!piece) return self->close();
+    if (piece->empty()) self->body_.reset();
+    self->exchange_.body(std::move(*piece));
+    self->settle();
+  });
 }
 
 // Sends what the socket takes now.
@@ -291,6 +314,7 @@ void Server::Impl::Connection::close() {
   Impl& server = *std::exchange(server_, nullptr);
   error_code ignored;
   socket_.close(ignored);
+  body_.reset();
   server.stats_.buffered_bytes -= memory_;
   server.timed_[static_cast<std::size_t>(timed_)].erase(place_);
   --server.stats_.connections_open;
@@ -497,7 +521,8 @@ void Server::Impl::submit(Connection& connection, std::uint64_t number,
   backend_.submit(replica::Ticket(slot.generation << kTicketSlotBits | at), std::move(request));
 }
 
-void Server::Impl::respond(replica::Ticket ticket, replica::Reply&& reply) {
+void Server::Impl::respond(replica::Ticket ticket, replica::Reply&& reply,
+                           std::unique_ptr<BodySource> body) {
   const std::size_t at = ticket.value & ((1u << kTicketSlotBits) - 1);
   CHECK(at < slots_.size() && slots_[at].generation == ticket.value >> kTicketSlotBits,
         "an answer to a ticket that was never submitted");
@@ -509,7 +534,7 @@ void Server::Impl::respond(replica::Ticket ticket, replica::Reply&& reply) {
     reply.answer = replica::Failed{replica::Problem::busy, replica::Effect::not_applied,
                                    "too much is being read from this node at the moment"};
   }
-  connection->answer(slots_[at].number, std::move(reply));
+  connection->answer(slots_[at].number, std::move(reply), std::move(body));
 }
 
 // All answers of one turn of the loop to a connection go out together.
@@ -588,7 +613,12 @@ std::uint16_t Server::port() const {
 }
 
 void Server::respond(replica::Ticket ticket, replica::Reply reply) {
-  impl_->respond(ticket, std::move(reply));
+  impl_->respond(ticket, std::move(reply), nullptr);
+}
+
+void Server::respond(replica::Ticket ticket, replica::Reply reply,
+                     std::unique_ptr<BodySource> body) {
+  impl_->respond(ticket, std::move(reply), std::move(body));
 }
 
 void Server::stop(Duration limit, std::move_only_function<void()> done) {

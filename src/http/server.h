@@ -41,6 +41,17 @@ struct ServerOptions {
   Duration linger_timeout = 2s;   // after an answer that closes, for the client to read it
 };
 
+// A body that is made while it is sent, so that no more of it is in memory than the client is about
+// to take.
+struct BodySource {
+  // The body is no longer wanted: it was sent, or its connection is gone.
+  virtual ~BodySource() = default;
+  // The next piece, not empty; or "" behind the last. `done` gets it on the loop, later; never once
+  // this is destroyed. One call at a time. An error: the connection is closed without the body's
+  // end, so that the client does not take it for whole.
+  virtual void next(std::move_only_function<void(Result<std::string>)> done) = 0;
+};
+
 // What the server has done since it was made, for metrics.
 struct ServerStats {
   std::uint64_t connections_open = 0;
@@ -76,6 +87,8 @@ class Server final : public replica::Responder {
 
   // Takes the answer of a submitted ticket. If its connection is gone the answer is dropped.
   void respond(replica::Ticket ticket, replica::Reply reply) override;
+  // The same for an answer whose body follows: to a replica::Barrier.
+  void respond(replica::Ticket ticket, replica::Reply reply, std::unique_ptr<BodySource> body);
 
   // Begins a clean stop: accepts nothing more, closes idle connections, answers what is under way
   // with `Connection: close`. `done` is called on the loop when all connections are closed, at

@@ -83,6 +83,7 @@ class Encoder {
   }
   void operator()(const GetMembers&) { kind(WireRequest::get_members); }
   void operator()(const GetStatus&) { kind(WireRequest::get_status); }
+  void operator()(const Barrier&) { CHECK(false, "a barrier is never passed on"); }
 
   void operator()(const Written& a) {
     kind(WireAnswer::written);

@@ -111,6 +111,7 @@ class Host::Impl {
   void take(const Origin& origin, Transfer&& request);
   void take(const Origin& origin, GetMembers&& request);
   void take(const Origin& origin, GetStatus&& request);
+  void take(const Origin& origin, Barrier&& request);
   void change_members(OpenRequest request, const raft::MemberChange& change);
   [[nodiscard]] Handle open(OpenRequest request);
   // The end of a request: closes it (once) and queues its answer for the end of the turn.

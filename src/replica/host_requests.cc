@@ -19,6 +19,7 @@ constexpr std::uint64_t kClientTicketEnd = std::uint64_t{1} << 63;
 
 bool needs_leader(const Request& request) {
   if (const auto* read = std::get_if<Read>(&request)) return read->level != Level::stale;
+  if (const auto* barrier = std::get_if<Barrier>(&request)) return barrier->level != Level::stale;
   return !std::holds_alternative<GetMembers>(request) &&
          !std::holds_alternative<GetStatus>(request);
 }
@@ -43,7 +44,8 @@ void Host::Impl::begin(const Origin& origin, Request request) {
         not_applied(Problem::busy, "this node has as many open requests as it takes; try again"));
   }
   if (needs_leader(request) && !leads()) {
-    const bool may_forward = options_.forward && !origin.member && raft_.leader();
+    const bool may_forward = options_.forward && !origin.member && raft_.leader() &&
+                             !std::holds_alternative<Barrier>(request);
     return may_forward ? forward(origin, std::move(request)) : answer(origin, not_leader());
   }
   std::visit([&](auto& r) { take(origin, std::move(r)); }, request);
@@ -87,6 +89,11 @@ void Host::Impl::take(const Origin& origin, Read&& request) {
       break;
   }
   reads_.allow(open(std::move(read)), std::move(request.key));
+}
+
+// A read of the key that nobody can set.
+void Host::Impl::take(const Origin& origin, Barrier&& request) {
+  take(origin, Read{.key = {}, .level = request.level});
 }
 
 void Host::Impl::take(const Origin& origin, Join&& request) {

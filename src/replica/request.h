@@ -33,6 +33,12 @@ struct Read {
   std::string key;
   Level level = Level::default_;
 };
+// Answered as a read that finds nothing, when what this node has applied is as new as the level
+// asks: how a backup begins. Never passed on to the leader, for it is this node's state that is
+// wanted.
+struct Barrier {
+  Level level = Level::default_;
+};
 struct Join {
   std::string name;
   std::string http_address;
@@ -47,7 +53,7 @@ struct Transfer {
 };
 struct GetMembers {};
 struct GetStatus {};
-using Request = std::variant<Write, Read, Join, Remove, Transfer, GetMembers, GetStatus>;
+using Request = std::variant<Write, Read, Join, Remove, Transfer, GetMembers, GetStatus, Barrier>;
 
 // --- answers ---
 

@@ -27,7 +27,8 @@ class ClientTest : public testing::Test {
  protected:
   ClientTest() : server_(loop_, {}, node_) {
     node_.answer_to([this](replica::Ticket ticket, replica::Reply reply) {
-      server_.respond(ticket, std::move(reply));
+      if (body_ == nullptr) return server_.respond(ticket, std::move(reply));
+      server_.respond(ticket, std::move(reply), std::move(body_));
     });
     const Status listening = server_.listen("127.0.0.1:0");
     EXPECT_TRUE(listening.has_value());
@@ -44,6 +45,7 @@ class ClientTest : public testing::Test {
 
   asio::io_context loop_;
   FakeNode node_;
+  std::unique_ptr<BodySource> body_;  // of the next answer
   Server server_;
   std::string address_;
   std::thread thread_;
@@ -156,6 +158,78 @@ TEST(Client, SaysWhatAPeerThatIsNoServerDid) {
   EXPECT_EQ(error_of_answer("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab").error.code,
             ErrorCode::unavailable);
   EXPECT_EQ(error_of_answer("").sent, Sent::perhaps);
+}
+
+const ClientRequest kBackup = {.method = "GET", .target = "/backup", .fields = {}, .body = {}};
+
+// Pieces that are there at once, then the end, or an error.
+class Ready final : public BodySource {
+ public:
+  Ready(asio::io_context& loop, int pieces, bool breaks)
+      : loop_(loop), left_(pieces), breaks_(breaks) {}
+  void next(std::move_only_function<void(Result<std::string>)> done) override {
+    asio::post(loop_, [this, done = std::move(done)]() mutable {
+      if (left_-- > 0) return done(std::string(100'000, 'p'));
+      if (breaks_) return done(failure(ErrorCode::corrupt, "broken"));
+      done(std::string());
+    });
+  }
+
+ private:
+  asio::io_context& loop_;
+  int left_;
+  bool breaks_;
+};
+
+TEST_F(ClientTest, HandsALargeBodyOnPieceByPiece) {
+  body_ = std::make_unique<Ready>(loop_, 50, false);
+  std::size_t size = 0;
+  std::size_t largest = 0;
+  const auto got = download(address_, kBackup, {}, [&](std::string_view piece) {
+    size += piece.size();
+    largest = std::max(largest, piece.size());
+    return Status();
+  });
+  ASSERT_TRUE(got.has_value()) << got.error().error.message;
+  EXPECT_EQ(got->status, 200);
+  EXPECT_EQ(got->body, "");
+  EXPECT_EQ(got->field("x-raft-node"), "node01");
+  EXPECT_EQ(size, 5'000'000u);
+  EXPECT_LE(largest, 256u << 10);
+}
+
+TEST_F(ClientTest, TakesNoBodyForWholeThatBroke) {
+  body_ = std::make_unique<Ready>(loop_, 5, true);
+  const auto got = download(address_, kBackup, {}, [](std::string_view) { return Status(); });
+  ASSERT_FALSE(got.has_value());
+  EXPECT_EQ(got.error().sent, Sent::perhaps);
+  EXPECT_EQ(got.error().error.code, ErrorCode::unavailable);
+}
+
+TEST_F(ClientTest, EndsADownloadThatIsNotTaken) {
+  body_ = std::make_unique<Ready>(loop_, 1'000'000, false);
+  const auto got = download(address_, kBackup, {}, [](std::string_view) {
+    return Status(failure(ErrorCode::unavailable, "the disk is full"));
+  });
+  ASSERT_FALSE(got.has_value());
+  EXPECT_EQ(got.error().error.message, "the disk is full");
+}
+
+TEST_F(ClientTest, KeepsTheBodyOfAProblemInADownload) {
+  set_mood("fails busy not_applied");
+  const auto got = download(address_, kBackup, {}, [](std::string_view) {
+    ADD_FAILURE() << "this is no body of a 200";
+    return Status();
+  });
+  ASSERT_TRUE(got.has_value());
+  EXPECT_EQ(got->status, 503);
+  EXPECT_THAT(got->body, HasSubstr("\"code\":\"busy\""));
+}
+
+TEST(Download, FromNobodyWasNotSent) {
+  const auto got = download("127.0.0.1:1", {}, {}, [](std::string_view) { return Status(); });
+  ASSERT_FALSE(got.has_value());
+  EXPECT_EQ(got.error().sent, Sent::no);
 }
 
 }  // namespace

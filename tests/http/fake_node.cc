@@ -122,6 +122,7 @@ NodeSummary FakeNode::summary() {
 replica::Answer FakeNode::execute(replica::Request& request) {
   if (const auto* w = std::get_if<replica::Write>(&request)) return write(w->command);
   if (const auto* r = std::get_if<replica::Read>(&request)) return read(r->key);
+  if (std::holds_alternative<replica::Barrier>(request)) return replica::ReadResult{};
   if (const auto* j = std::get_if<replica::Join>(&request)) {
     replica::Members members = some_members();
     members.members[1].name = j->name;

@@ -102,7 +102,8 @@ class ServerTest : public testing::Test {
   void start(ServerOptions options = test_options()) {
     server_.emplace(loop_, std::move(options), node_);
     node_.answer_to([this](replica::Ticket ticket, replica::Reply reply) {
-      server_->respond(ticket, std::move(reply));
+      if (next_body_ == nullptr) return server_->respond(ticket, std::move(reply));
+      server_->respond(ticket, std::move(reply), std::move(next_body_));
     });
     const Status listening = server_->listen("127.0.0.1:0");
     ASSERT_TRUE(listening.has_value()) << listening.error().message;
@@ -119,6 +120,7 @@ class ServerTest : public testing::Test {
 
   asio::io_context loop_;
   FakeNode node_;
+  std::unique_ptr<BodySource> next_body_;  // of the next answer
   std::optional<Server> server_;
 };
 
@@ -452,6 +454,139 @@ TEST_F(ServerTest, MayGoAwayWithOpenConnections) {
   client.run_until([this] { return node_.held() == 1; });
   server_.reset();
   client.run_until_closed();
+}
+
+// --- bodies that are made while they are sent ---
+
+// What became of a source.
+struct Given {
+  int pieces = 0;
+  bool gone = false;
+};
+
+// Gives pieces of one size, so many of them, and then its end, or an error.
+class Pieces final : public BodySource {
+ public:
+  Pieces(asio::io_context& loop, Given& given, int count, std::size_t size, bool breaks = false)
+      : loop_(loop), given_(given), count_(count), size_(size), breaks_(breaks) {}
+  ~Pieces() override { given_.gone = true; }
+
+  void next(std::move_only_function<void(Result<std::string>)> done) override {
+    EXPECT_FALSE(std::exchange(asked_, true)) << "one call at a time";
+    asio::post(loop_, [this, alive = std::weak_ptr(alive_), done = std::move(done)]() mutable {
+      if (alive.expired()) return;
+      asked_ = false;
+      if (given_.pieces == count_ && breaks_) return done(failure(ErrorCode::corrupt, "broken"));
+      if (given_.pieces == count_) return done(std::string());
+      ++given_.pieces;
+      done(std::string(size_, static_cast<char>('a' + given_.pieces % 26)));
+    });
+  }
+
+ private:
+  asio::io_context& loop_;
+  Given& given_;
+  int count_;
+  std::size_t size_;
+  bool breaks_;
+  bool asked_ = false;
+  std::shared_ptr<int> alive_ = std::make_shared<int>();
+};
+
+const std::string kBackup = "GET /backup HTTP/1.1\r\nHost: n\r\n\r\n";
+
+TEST_F(ServerTest, ABodyThatFollowsIsChunkedAndEndsItsConnection) {
+  start();
+  Given given;
+  next_body_ = std::make_unique<Pieces>(loop_, given, 3, 10);
+  Client client = connect();
+  client.send(kBackup + kLivez);
+  client.run_until_closed();
+  EXPECT_THAT(client.received(), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(client.received(), HasSubstr("Transfer-Encoding: chunked\r\nConnection: close\r\n"));
+  EXPECT_THAT(client.received(), testing::Not(HasSubstr("Content-Length")));
+  EXPECT_THAT(client.received(),
+              testing::EndsWith("\r\n\r\na\r\nbbbbbbbbbb\r\na\r\ncccccccccc\r\na\r\n"
+                                "dddddddddd\r\n0\r\n\r\n"));
+  EXPECT_TRUE(given.gone);
+}
+
+TEST_F(ServerTest, ABodyThatFollowsComesBehindEarlierAnswers) {
+  start();
+  Given given;
+  next_body_ = std::make_unique<Pieces>(loop_, given, 1, 5);
+  Client client = connect();
+  client.send(kLivez + kBackup);
+  client.run_until_closed();
+  EXPECT_THAT(client.received(), HasSubstr("{\"live\":true}HTTP/1.1 200"));
+  EXPECT_THAT(client.received(), testing::EndsWith("bbbbb\r\n0\r\n\r\n"));
+}
+
+TEST_F(ServerTest, ABodyThatFollowsEndsWithTheConnectionForAnOldClient) {
+  start();
+  Given given;
+  next_body_ = std::make_unique<Pieces>(loop_, given, 2, 5);
+  Client client = connect();
+  client.send("GET /backup HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+  client.run_until_closed();
+  EXPECT_THAT(client.received(), testing::EndsWith("Connection: close\r\n\r\nbbbbbccccc"));
+  EXPECT_THAT(client.received(), testing::Not(HasSubstr("Transfer-Encoding")));
+}
+
+TEST_F(ServerTest, ABodyThatBreaksHasNoEnd) {
+  start();
+  Given given;
+  next_body_ = std::make_unique<Pieces>(loop_, given, 2, 5, /*breaks=*/true);
+  Client client = connect();
+  client.send(kBackup);
+  client.run_until_closed();
+  EXPECT_THAT(client.received(), testing::EndsWith("ccccc\r\n"));
+  EXPECT_TRUE(given.gone);
+}
+
+// A piece is asked for when the one before is gone: what a slow client costs is one of them.
+TEST_F(ServerTest, ABodyWaitsForItsClientAndGivesItUpInTheEnd) {
+  ServerOptions options = test_options();
+  options.write_timeout = 300ms;
+  start(options);
+  Given given;
+  next_body_ = std::make_unique<Pieces>(loop_, given, 1'000'000, 256u << 10);
+  Client client = connect();
+  client.stop_reading();
+  client.send(kBackup);
+  std::size_t most = 0;
+  client.run_until([&] {
+    most = std::max<std::size_t>(most, server_->stats().buffered_bytes);
+    return given.gone;
+  });
+  EXPECT_LT(most, 300u << 10);
+  EXPECT_LT(given.pieces, 200);  // what the sockets' own buffers take
+  EXPECT_EQ(server_->stats().connections_open, 0u);
+}
+
+TEST_F(ServerTest, ABodyEndsWhenItsClientIsGone) {
+  start();
+  Given given;
+  next_body_ = std::make_unique<Pieces>(loop_, given, 1'000'000, 64u << 10);
+  Client client = connect();
+  client.send(kBackup);
+  client.run_until([&] { return given.pieces > 3; });
+  client.close();
+  Client other = connect();
+  other.run_until([&] { return given.gone; });
+}
+
+TEST_F(ServerTest, AStopEndsABody) {
+  start();
+  Given given;
+  next_body_ = std::make_unique<Pieces>(loop_, given, 1'000'000, 64u << 10);
+  Client client = connect();
+  client.send(kBackup);
+  client.run_until([&] { return given.pieces > 3; });
+  bool stopped = false;
+  server_->stop(200ms, [&] { stopped = true; });
+  client.run_until([&] { return stopped; });
+  EXPECT_TRUE(given.gone);
 }
 
 }  // namespace
