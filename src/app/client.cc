@@ -231,12 +231,21 @@ ClientWorld real_client_world() {
                 options.connect_timeout = std::min(options.connect_timeout, timeout);
                 return http::send_request(address, request, options);
               },
+          .download =
+              [](const std::string& address, const http::ClientRequest& request, Duration timeout,
+                 const http::Sink& sink) {
+                http::ClientOptions options;
+                options.timeout = timeout;
+                options.connect_timeout = std::min(options.connect_timeout, timeout);
+                return http::download(address, request, options, sink);
+              },
           .now =
               [] {
                 const auto now = std::chrono::steady_clock::now().time_since_epoch();
                 return Time(std::chrono::duration_cast<Duration>(now));
               },
           .pause = [](Duration time) { std::this_thread::sleep_for(time); },
+          .progress = [](const std::string& line) { fmt::print(stderr, "{}\n", line); },
           .terminal = ::isatty(STDOUT_FILENO) == 1};
 }
 

@@ -19,8 +19,13 @@ struct ClientWorld {
   std::function<std::expected<http::ClientResponse, http::ClientError>(
       const std::string&, const http::ClientRequest&, Duration)>
       send;
+  // The same with a body that goes elsewhere; the duration is until it begins.
+  std::function<std::expected<http::ClientResponse, http::ClientError>(
+      const std::string&, const http::ClientRequest&, Duration, const http::Sink&)>
+      download = {};
   std::function<Time()> now;
   std::function<void(Duration)> pause;
+  std::function<void(const std::string&)> progress = {};  // a line for a person who waits
   bool terminal = false;  // standard output is one: a value is followed by a newline
 };
 

@@ -31,6 +31,9 @@ struct Parsed {
   ServeOptions serve;
   InspectOptions inspect;
   CheckOptions check;
+  RestoreOptions restore;
+  RecoverOptions recover;
+  BackupOptions backup;
   // By the name of the command: CLI11 lets an environment variable speak for all of them.
   std::map<std::string, ClientOptions> client;
   std::string on_follower = "redirect";
@@ -205,6 +208,81 @@ CLI::App& add_command(CLI::App& app, const std::string& name, const std::string&
   return command;
 }
 
+void add_addresses(CLI::App& command, InitOptions& node, const std::string& otherwise) {
+  const auto address = [&](const char* flag, std::string& into, const char* help,
+                           const char* name) {
+    CLI::Option* option = command.add_option(flag, into, help + otherwise)->envname(name);
+    if (otherwise.empty()) option->capture_default_str();
+  };
+  address("--http", node.http, "HOST:PORT where clients reach it", "RAFTKV_HTTP");
+  address("--raft", node.raft, "HOST:PORT where other members reach it", "RAFTKV_RAFT");
+}
+
+void add_restore(CLI::App& app, RestoreOptions& options) {
+  CLI::App& restore =
+      *app.add_subcommand("restore", "make a new cluster of one node with the state of a backup");
+  restore.add_option("FILE", options.file, "what `raftkv backup` has written")->required();
+  restore
+      .add_option("--data", options.node.data,
+                  "directory for the new node's data; made if it is not there")
+      ->required()
+      ->envname("RAFTKV_DATA");
+  restore.add_option("--id", options.node.id, "the new node's name")
+      ->required()
+      ->envname("RAFTKV_ID");
+  add_addresses(restore, options.node, "");
+  restore.footer(
+      "The cluster is a new one, with a new id: nodes of the old one cannot talk to it. Keys keep\n"
+      "the indexes of their last changes (ETag). Others join it with `raftkv serve --join`, in "
+      "new\n"
+      "directories. All of the backup is verified; after an interruption, run it again.\n"
+      "Exit codes: 0 made, 1 it did not work (one sentence says why), 2 usage.");
+}
+
+void add_recover(CLI::App& app, RecoverOptions& options) {
+  CLI::App& recover = *app.add_subcommand(
+      "recover", "make a new cluster of one node after the loss of a quorum for good");
+  recover
+      .add_option("--data", options.from,
+                  "directory of a stopped node of the old cluster; it is not changed")
+      ->required();
+  recover
+      .add_option("--to", options.node.data,
+                  "directory for the new node's data; made if it is not there")
+      ->required();
+  recover.add_option("--id", options.node.id, "the new node's name; else as in --data");
+  add_addresses(recover, options.node, "; else as in --data");
+  recover.add_flag("--yes", options.yes, "go on without being asked");
+  recover.footer(
+      "For when a majority of the voters will never come back. What was acknowledged and is not "
+      "in\n"
+      "this node's log is lost; what is in its log becomes committed, also what never was. Choose\n"
+      "the node whose log goes furthest (`raftkv inspect DIR`: start.terms, start.lastIndex).\n"
+      "The cluster is a new one, with a new id: nodes of the old one cannot talk to it.\n"
+      "Exit codes: 0 made, 1 it did not work (one sentence says why), 2 usage, or not confirmed.");
+}
+
+void add_backup(CLI::App& app, BackupOptions& options) {
+  CLI::App& backup = *app.add_subcommand("backup", "write the state of a running node to a file");
+  add_client(backup, options.client);
+  backup.add_option("-o,--output", options.file, "the file; FILE.part until it is whole")
+      ->type_name("FILE")
+      ->required();
+  backup
+      .add_option("--level", options.level,
+                  "consistent: all that was acknowledged before, from the leader; default: by the\n"
+                  "node that believes to lead; stale: by any node, what it has")
+      ->check(CLI::IsMember({"default", "consistent", "stale"}))
+      ->capture_default_str();
+  backup.add_flag("--force", options.force, "replace a file that has this name");
+  backup.footer(
+      "The state is that of one moment, whatever is written meanwhile. --timeout is for the time\n"
+      "until it begins to come; then it is given up when nothing comes for 30 s.\n"
+      "`raftkv restore FILE` makes a new cluster of it.\n"
+      "Exit codes: 0 written and verified, 1 the file cannot be written, 2 usage, 3 no leader or\n"
+      "nobody reachable, 4 refused.");
+}
+
 void add_key_commands(CLI::App& app, Parsed& parsed) {
   CLI::App& get = add_command(app, "get", "print the value of a key", parsed);
   get.add_option("KEY", parsed.get.key, "the key, as it is: nothing is decoded")->required();
@@ -280,6 +358,9 @@ Command chosen(const CLI::App& app, Parsed& parsed) {
   }
   if (app.got_subcommand("inspect")) return parsed.inspect;
   if (app.got_subcommand("check")) return parsed.check;
+  if (app.got_subcommand("restore")) return parsed.restore;
+  if (app.got_subcommand("recover")) return parsed.recover;
+  if (app.got_subcommand("backup")) return parsed.backup;
   const auto client = [&](ClientVerb verb) {
     return ClientCommand{parsed.client.at(named(app).get_name()), std::move(verb)};
   };
@@ -304,6 +385,9 @@ Command parse_command_line(std::vector<std::string> arguments) {
   add_init(app, parsed.init);
   add_serve(app, parsed);
   add_looks(app, parsed);
+  add_restore(app, parsed.restore);
+  add_recover(app, parsed.recover);
+  add_backup(app, parsed.backup);
   add_key_commands(app, parsed);
   add_administration(app, parsed);
 

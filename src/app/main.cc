@@ -1,4 +1,4 @@
-// raftkv: init, serve, inspect, check, and the client commands.
+// raftkv: init, serve, inspect, check, restore, recover, and the client commands.
 #include <cstdio>
 #include <iostream>
 #include <iterator>
@@ -6,9 +6,11 @@
 #include <variant>
 #include <vector>
 
+#include "src/app/backup.h"
 #include "src/app/client.h"
 #include "src/app/inspect.h"
 #include "src/app/options.h"
+#include "src/app/restore.h"
 #include "src/app/serve.h"
 
 namespace raftkv::app {
@@ -30,6 +32,15 @@ struct Run {
   Said operator()(ClientCommand& command) const {
     read_value(command);
     return run_client(command, real_client_world());
+  }
+  Said operator()(BackupOptions& options) const {
+    return run_backup(options, real_client_world(), storage::posix_disk());
+  }
+  Said operator()(RestoreOptions& options) const {
+    return run_restore(options, storage::posix_disk());
+  }
+  Said operator()(RecoverOptions& options) const {
+    return run_recover(options, storage::posix_disk(), ask_terminal);
   }
   Said operator()(Said& said) const { return std::move(said); }
 };

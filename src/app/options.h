@@ -87,6 +87,25 @@ struct ClientCommand {
   ClientVerb verb;
 };
 
+// `raftkv backup`: a client command that writes a file.
+struct BackupOptions {
+  ClientOptions client;
+  std::string file;
+  std::string level = "consistent";
+  bool force = false;  // a file of this name goes
+};
+// `raftkv restore`: a new cluster of one node.
+struct RestoreOptions {
+  std::string file;
+  InitOptions node;
+};
+// `raftkv recover`: the same, from another node's directory. Names that are empty are as there.
+struct RecoverOptions {
+  std::string from;
+  InitOptions node = {.data = {}, .id = {}, .http = {}, .raft = {}};
+  bool yes = false;
+};
+
 // Nothing to run: --help, --version, or a mistake.
 struct Said {
   int exit_code = 0;
@@ -94,8 +113,8 @@ struct Said {
   std::string err;  // for standard error
 };
 
-using Command =
-    std::variant<InitOptions, ServeOptions, InspectOptions, CheckOptions, ClientCommand, Said>;
+using Command = std::variant<InitOptions, ServeOptions, InspectOptions, CheckOptions, ClientCommand,
+                             BackupOptions, RestoreOptions, RecoverOptions, Said>;
 
 // Understands a command line (without the program's name). Environment variables (RAFTKV_ENDPOINTS
 // and those that
@@ -116,7 +135,8 @@ using Command =
 // The exit codes of all commands (design, section 8).
 enum ExitCode : int {
   kDone = 0,
-  kNotFound = 1,  // of serve, init, inspect and check: it did not work, or is not whole
+  kNotFound = 1,  // of serve, init, inspect, check, restore and recover: it did not work, or is
+                  // not whole; of backup: the file cannot be written
   kUsage = 2,
   kUnreachable = 3,  // no leader, or nobody answers
   kRefused = 4,
