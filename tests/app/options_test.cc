@@ -33,6 +33,9 @@ TEST(CommandLine, HelpHelpsWithEveryCommand) {
                                                           {"serve"},
                                                           {"inspect"},
                                                           {"check"},
+                                                          {"backup"},
+                                                          {"restore"},
+                                                          {"recover"},
                                                           {"get"},
                                                           {"set"},
                                                           {"del"},
@@ -240,6 +243,32 @@ TEST(Durations, HaveAUnit) {
        {"", "5", "ms", "-1s", "1h", "1.5s", "1 s", "99999999999999999999s", "10000000s"}) {
     EXPECT_FALSE(parse_duration(bad)) << bad;
   }
+}
+
+TEST(CommandLine, BackupRestoreAndRecover) {
+  const auto backup = parsed<BackupOptions>(
+      {"backup", "--endpoints", "a:1,http://b:2", "-o", "file", "--level", "stale", "--force"});
+  EXPECT_THAT(backup.client.endpoints, ElementsAre("a:1", "b:2"));
+  EXPECT_EQ(backup.file, "file");
+  EXPECT_EQ(backup.level, "stale");
+  EXPECT_TRUE(backup.force);
+  EXPECT_EQ(parsed<BackupOptions>({"backup", "-o", "file"}).level, "consistent");
+  EXPECT_EQ(said({"backup"}).exit_code, kUsage);
+  EXPECT_EQ(said({"backup", "-o", "f", "--level", "newest"}).exit_code, kUsage);
+
+  const auto restore = parsed<RestoreOptions>({"restore", "file", "--data", "d", "--id", "n"});
+  EXPECT_EQ(restore.file, "file");
+  EXPECT_EQ(restore.node.data, "d");
+  EXPECT_EQ(restore.node.http, kDefaultHttp);
+  EXPECT_EQ(said({"restore", "--data", "d", "--id", "n"}).exit_code, kUsage);
+
+  const auto recover = parsed<RecoverOptions>({"recover", "--data", "d", "--to", "e", "--yes"});
+  EXPECT_EQ(recover.from, "d");
+  EXPECT_EQ(recover.node.data, "e");
+  EXPECT_EQ(recover.node.id, "") << "as in the old directory";
+  EXPECT_EQ(recover.node.http, "");
+  EXPECT_TRUE(recover.yes);
+  EXPECT_EQ(said({"recover", "--data", "d"}).exit_code, kUsage);
 }
 
 }  // namespace

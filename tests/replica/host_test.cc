@@ -700,6 +700,32 @@ TEST(SingleNode, StopsCleanly) {
             world.node("n1").log_store->durable().last());
 }
 
+// --- barriers ---
+
+TEST_F(Cluster, ABarrierIsAReadThatFindsNothing) {
+  const std::string leader = world.elect();
+  world.ask(leader, set("k", "v"));
+  for (const Level level : {Level::default_, Level::consistent, Level::stale}) {
+    const Reply reply = world.ask(leader, Barrier{level});
+    ASSERT_TRUE(std::holds_alternative<ReadResult>(reply.answer));
+    EXPECT_FALSE(std::get<ReadResult>(reply.answer).value.has_value());
+  }
+  EXPECT_TRUE(
+      std::holds_alternative<ReadResult>(world.ask(follower(), Barrier{Level::stale}).answer));
+}
+
+// It is about the state of the node that is asked.
+TEST_F(ForwardingCluster, ABarrierIsNotPassedOn) {
+  world.elect();
+  for (const Level level : {Level::default_, Level::consistent}) {
+    const Reply reply = world.ask(follower(), Barrier{level});
+    const auto* refused = std::get_if<Failed>(&reply.answer);
+    ASSERT_NE(refused, nullptr);
+    EXPECT_EQ(refused->problem, Problem::not_leader);
+    EXPECT_TRUE(reply.leader.has_value());
+  }
+}
+
 // --- forwarding ---
 
 TEST_F(ForwardingCluster, FollowerPassesRequestsOnAndItsAnswersBack) {
