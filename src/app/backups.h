@@ -38,7 +38,7 @@ class Backups {
   // `states` and the references must outlive this, and this the bodies that it gives.
   Backups(boost::asio::io_context& loop, replica::Clock& clock, replica::StateStore& states,
           raft::ClusterId cluster, Metrics& metrics, BackupLimits limits = {});
-  // Waits for what is being read.
+  // Waits for what is being read. The loop does not run any more.
   ~Backups();
   Backups(const Backups&) = delete;
   Backups& operator=(const Backups&) = delete;
