@@ -174,6 +174,17 @@ Status DataDirectory::be_there(bool make) {
   return {};
 }
 
+Status DataDirectory::settle() {
+  if (const auto synced = disk_.sync_directory(path_); !synced.ok()) return unusable(synced);
+  for (std::string above = path_; directory_of(above) != above;) {
+    above = directory_of(above);
+    std::vector<std::string> names;
+    if (!disk_.GetChildren(above, &names).ok()) continue;  // who may not list it has not made it
+    if (const auto synced = disk_.sync_directory(above); !synced.ok()) return unusable(synced);
+  }
+  return {};
+}
+
 Status DataDirectory::lock() {
   const auto locked = disk_.LockFile(at("LOCK"), &lock_);
   if (locked.ok()) return {};
@@ -274,6 +285,7 @@ Status DataDirectory::may_create_cluster(const NodeNames& names) const {
 Result<raft::InstanceId> DataDirectory::begin_join(raft::InstanceId fresh) {
   CHECK(fresh);
   if (Status free = refuse_node(); !free) return failure(free);
+  if (Status settled = settle(); !settled) return failure(settled);
   const std::string name = at(kInstance);
   if (stage_ == Stage::joining) {
     std::string bytes;
@@ -317,6 +329,7 @@ Status DataDirectory::refuse_node() const {
 
 Status DataDirectory::create_node(Promise promise, std::span<const raft::Entry> log,
                                   const Fill& fill) {
+  if (Status settled = settle(); !settled) return settled;
   if (Status cleared = clear(); !cleared) return cleared;
   stage_ = stage_ == Stage::joining ? Stage::joining : Stage::unfinished;
   promise.state_directory = kFirstStateDirectory;

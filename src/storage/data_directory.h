@@ -115,6 +115,9 @@ class DataDirectory {
   DataDirectory(Disk& disk, std::string path);
   [[nodiscard]] Status be_there(bool make);
   [[nodiscard]] Status lock();
+  // Makes the directory durable, what has been made in it, and its place in those above it: an
+  // earlier process may have died before it came to that.
+  [[nodiscard]] Status settle();
   [[nodiscard]] Status find_stage();
   [[nodiscard]] Status refuse_node() const;
   [[nodiscard]] Status may_create_cluster(const NodeNames& names) const;

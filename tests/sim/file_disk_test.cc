@@ -331,6 +331,63 @@ TEST(StorageOnASimulatedDisk, AReadOrASyncThatFailsIsFatalAndNoDamage) {
   }
 }
 
+// LevelDB's background work is under way when a cut's deletions are written: what it notes in the
+// manifest includes them, so they have to be synced like all else.
+TEST(StorageOnASimulatedDisk, ACutIsNoLostPromiseAfterALossOfPower) {
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    SCOPED_TRACE(seed);
+    FileDisk disk;
+    Prng prng(seed);
+    std::uint64_t last = 1;
+    {
+      const auto directory = DataDirectory::take(disk, "/n1", true);
+      ASSERT_TRUE(
+          (*directory)
+              ->create_cluster(raft::ClusterId(1), raft::InstanceId(2), {"n1", "h:1", "h:2"}));
+      const auto node = (*directory)->open();
+      ASSERT_TRUE(node) << node.error().message;
+      disk.run_background_work();
+      while (disk.background_work() == 0) {
+        raft::LogWrite write;
+        write.entries = {set(1, ++last, 1000)};
+        ASSERT_TRUE(node->log_store->append({&write, 1}));
+      }
+      ASSERT_TRUE(node->log_store->checkpoint());
+      ASSERT_TRUE(node->log_store->cut_before(Index(last), Term(1)));
+      ASSERT_TRUE(node->log_store->free_cut());
+      disk.run_background_work();
+      disk.freeze_after(0);
+    }
+    disk.crash(Crash::power, prng);
+    const auto directory = DataDirectory::take(disk, "/n1", false);
+    const auto node = (*directory)->open();
+    ASSERT_TRUE(node) << node.error().message;
+    EXPECT_FALSE(node->recovered.promise_lost) << node->loss;
+    EXPECT_EQ(node->recovered.last, Index(last));
+  }
+}
+
+// What a killed process made and did not sync is there for the next one, which builds on it.
+TEST(StorageOnASimulatedDisk, AnInstanceIsDurableThoughAnEarlierAttemptWasKilled) {
+  for (std::uint64_t operations = 0; operations < 12; ++operations) {
+    SCOPED_TRACE(operations);
+    FileDisk disk;
+    Prng prng(operations);
+    const auto begin_join = [&](std::uint64_t fresh) -> Result<raft::InstanceId> {
+      auto directory = DataDirectory::take(disk, "/n1", true);
+      if (!directory) return failure(directory);
+      return (*directory)->begin_join(raft::InstanceId(fresh));
+    };
+    disk.freeze_after(operations);
+    (void)begin_join(1);
+    disk.crash(Crash::process, prng);
+    const auto instance = begin_join(2);
+    ASSERT_TRUE(instance) << instance.error().message;
+    disk.crash(Crash::power, prng);
+    EXPECT_EQ(begin_join(3), *instance);
+  }
+}
+
 TEST(StorageOnASimulatedDisk, TheSameSeedIsTheSameLife) {
   std::uint64_t first = 0;
   for (int i = 0; i < 2; ++i) {
