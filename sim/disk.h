@@ -37,6 +37,10 @@ struct FoundOnDisk {
   std::vector<raft::Entry> entries;  // first..last
   bool promise_lost = false;
   std::string loss;  // what this start found missing, a phrase
+  // What was damaged at rest is still there: the start has not read it, and LevelDB may yet.
+  bool damage_left = false;
+  // An entry is among it: `entries` is empty.
+  bool unreadable = false;
 };
 
 // Is told what has become durable, in order.

@@ -39,10 +39,15 @@ class FileDisk final : public storage::Disk {
   [[nodiscard]] bool frozen() const { return operations_left_ == 0; }
   // There is room for so many bytes; an append that does not fit writes what fits, and fails.
   void set_capacity(std::uint64_t bytes) { capacity_ = bytes; }
+  static constexpr std::uint64_t kUnlimited = std::numeric_limits<std::uint64_t>::max();
+  // Bytes of all files.
+  [[nodiscard]] std::uint64_t used() const { return used_; }
   // Each sync fails from now on, and each read. What a file had to write when its sync failed is
   // dropped: a later sync of it reports success and writes none of it.
   void fail_syncs(bool on) { fail_syncs_ = on; }
   void fail_reads(bool on) { fail_reads_ = on; }
+  // Syncs do nothing, and report success.
+  void lie_about_syncs() { lies_ = true; }
 
   // The process is gone, and at `power` the machine's memory with it. Freeze the disk and destroy
   // what is open on it before: a process that dies flushes nothing. The disk works again
@@ -147,6 +152,7 @@ class FileDisk final : public storage::Disk {
   std::uint64_t used_ = 0;  // bytes of all files
   bool fail_syncs_ = false;
   bool fail_reads_ = false;
+  bool lies_ = false;
   std::uint64_t micros_ = 0;
   std::uint64_t trace_ = 0;
 };

@@ -1,11 +1,14 @@
 #include "sim/file_storage.h"
 
+#include <algorithm>
+#include <map>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "sim/file_disk.h"
 #include "src/base/check.h"
+#include "src/base/checksum.h"
 #include "src/storage/data_directory.h"
 
 namespace raftkv::sim {
@@ -16,6 +19,17 @@ using raft::Term;
 
 constexpr std::size_t kReadBytes = 1 << 20;
 constexpr std::string_view kPath = "/data";
+constexpr std::size_t kPage = 4096;
+
+bool is_log_wal(std::string_view path) {
+  return path.starts_with("/data/log/") && path.ends_with(".log");
+}
+
+// The one at so many millionths of `count`.
+std::size_t part_of(std::size_t count, std::uint64_t millionths) {
+  constexpr std::uint64_t kMillion = 1'000'000;
+  return count * std::min(millionths, kMillion - 1) / kMillion;
+}
 
 // The log with a witness.
 class WitnessedLog final : public replica::LogStore {
@@ -36,7 +50,11 @@ class WitnessedLog final : public replica::LogStore {
                                                       std::size_t bytes_max) override {
     return log_.read(from, to, bytes_max);
   }
-  [[nodiscard]] Status checkpoint() override { return log_.checkpoint(); }
+  [[nodiscard]] Status checkpoint() override {
+    Status done = log_.checkpoint();
+    if (done) checkpointed_ = true;
+    return done;
+  }
   [[nodiscard]] Status promise_repaired() override {
     Status done = log_.promise_repaired();
     if (done) witness_.promise_repaired();
@@ -51,6 +69,8 @@ class WitnessedLog final : public replica::LogStore {
   [[nodiscard]] Status prepare_cut() override { return log_.prepare_cut(); }
   [[nodiscard]] Status free_cut() override { return log_.free_cut(); }
 
+  // A checkpoint was made since the last call.
+  [[nodiscard]] bool take_checkpointed() { return std::exchange(checkpointed_, false); }
   // What was being written when an append failed.
   [[nodiscard]] std::vector<raft::LogWrite> take_under_way() { return std::move(under_way_); }
 
@@ -69,6 +89,7 @@ class WitnessedLog final : public replica::LogStore {
   storage::LevelDbLogStore& log_;
   DiskWitness& witness_;
   std::vector<raft::LogWrite> under_way_;
+  bool checkpointed_ = false;
 };
 
 // The state with a witness.
@@ -108,8 +129,10 @@ class WitnessedState final : public kv::ReplaceableStore {
 
 class FileStorage final : public NodeStorage {
  public:
-  FileStorage(DiskWitness& witness, storage::NodeNames names, Prng prng)
-      : witness_(witness), names_(std::move(names)), prng_(prng) {}
+  FileStorage(DiskWitness& witness, storage::NodeNames names, Prng prng, bool syncs_lie)
+      : witness_(witness), names_(std::move(names)), prng_(prng) {
+    if (syncs_lie) disk_.lie_about_syncs();
+  }
   ~FileStorage() override { close(); }
 
   void found(const raft::Identity& identity, const std::vector<raft::Entry>& entries) override {
@@ -141,7 +164,10 @@ class FileStorage final : public NodeStorage {
 
   [[nodiscard]] Result<Opened> open() override;
   [[nodiscard]] bool in_use() const override { return directory_ != nullptr; }
-  void job_ran() override { do_background_work(); }
+  void job_ran() override {
+    if (log_->take_checkpointed()) note_checkpoint();
+    do_background_work();
+  }
   [[nodiscard]] const kv::MemoryStore::Contents* contents() override;
 
   void freeze_after(std::uint64_t operations) override { disk_.freeze_after(operations); }
@@ -152,19 +178,37 @@ class FileStorage final : public NodeStorage {
   void crash(Crash kind, Prng& prng) override {
     close();
     disk_.crash(kind, prng);
+    apply_fault();
   }
   void wipe() override {
     close();
     disk_.wipe();
     under_way_.clear();
+    promised_.clear();
+    rotten_.clear();
+    apply_fault();
   }
+  void set_fault(Fault fault, std::uint64_t room) override {
+    const bool was = was_faulty_;
+    fault_ = fault;
+    room_ = disk_.used() + room;
+    apply_fault();
+    was_faulty_ = was_faulty_ || was;  // what met it may still be on its way
+  }
+  [[nodiscard]] bool faulty() const override { return was_faulty_; }
   void lose_state() override;
+  bool rot(const Action& how) override;
   [[nodiscard]] std::uint64_t trace() const override { return disk_.trace(); }
 
  private:
   [[nodiscard]] Status take();
   [[nodiscard]] Status compare();
   void close();
+  void apply_fault();
+  // How long the log's write-ahead logs are, all of which the promise file knows about now.
+  void note_checkpoint();
+  // How many bytes of a file may be damaged.
+  [[nodiscard]] std::size_t exposed(const std::string& path) const;
   // At moments of its own choice: some of it, all, or nothing.
   void do_background_work();
 
@@ -179,6 +223,11 @@ class FileStorage final : public NodeStorage {
   std::unique_ptr<WitnessedState> states_;
   std::unique_ptr<replica::StateStore> state_store_;
   kv::MemoryStore::Contents contents_;
+  Fault fault_ = Fault::none;
+  bool was_faulty_ = false;  // since the last crash
+  std::uint64_t room_ = 0;
+  std::map<std::string, std::uint64_t> rotten_;  // damaged files: checksums of what is there now
+  std::map<std::string, std::size_t> promised_;  // of the log's write-ahead logs, so many bytes
 };
 
 Status FileStorage::take() {
@@ -201,6 +250,7 @@ Result<NodeStorage::Opened> FileStorage::open() {
   const auto meta = state_store_->load();
   if (!meta) return failure(meta);
   if (Status compared = compare(); !compared) return failure(compared);
+  promised_.clear();
   do_background_work();
   return Opened{.identity = node_->identity,
                 .recovered = std::move(node_->recovered),
@@ -217,14 +267,77 @@ Status FileStorage::compare() {
   found.loss = node_->loss;
   found.first = node_->log_store->first();
   found.last = node_->log_store->last();
+  std::erase_if(rotten_, [&](const auto& file) {
+    return !disk_.FileExists(file.first) || checksum64(disk_.contents(file.first)) != file.second;
+  });
+  found.damage_left = !rotten_.empty();
   for (Index from = found.first; from <= found.last;) {
     auto entries = node_->log_store->read(from, found.last, kReadBytes);
+    if (!entries && entries.error().code == ErrorCode::corrupt) {
+      found.unreadable = true;
+      found.entries.clear();
+      break;
+    }
     if (!entries) return failure(entries);
     from = entries->back().index().next();
     for (raft::Entry& entry : *entries) found.entries.push_back(std::move(entry));
   }
   witness_.found(found, std::exchange(under_way_, {}));
   return {};
+}
+
+void FileStorage::apply_fault() {
+  was_faulty_ = fault_ != Fault::none;
+  disk_.fail_syncs(fault_ == Fault::syncs);
+  disk_.fail_reads(fault_ == Fault::reads);
+  disk_.set_capacity(fault_ == Fault::full ? room_ : FileDisk::kUnlimited);
+}
+
+// --- damage at rest ---
+
+void FileStorage::note_checkpoint() {
+  for (const std::string& path : disk_.files()) {
+    if (is_log_wal(path)) promised_[path] = disk_.contents(path).size();
+  }
+}
+
+std::size_t FileStorage::exposed(const std::string& path) const {
+  const std::size_t size = disk_.contents(path).size();
+  if (!is_log_wal(path)) return size;
+  const auto known = promised_.find(path);
+  return known == promised_.end() ? 0 : std::min(size, known->second);
+}
+
+bool FileStorage::rot(const Action& how) {
+  CHECK(!in_use());
+  std::vector<std::string> files;
+  for (std::string& path : disk_.files()) {
+    if (!path.ends_with("/LOCK") && exposed(path) > 0) files.push_back(std::move(path));
+  }
+  if (files.empty()) return false;
+  const std::string& path = files[part_of(files.size(), how.count)];
+  std::string bytes = disk_.contents(path);
+  const std::size_t place = part_of(exposed(path), how.count2);
+  switch (how.verb) {
+    case Verb::flip:
+      bytes[place] = static_cast<char>(bytes[place] ^ static_cast<char>(1 << (place % 8)));
+      break;
+    case Verb::zero: {
+      const std::size_t begin = place / kPage * kPage;
+      const std::size_t end = std::min(exposed(path), begin + kPage);
+      std::fill(bytes.begin() + static_cast<std::ptrdiff_t>(begin),
+                bytes.begin() + static_cast<std::ptrdiff_t>(end), '\0');
+      break;
+    }
+    case Verb::chop:
+      bytes.resize(place);
+      break;
+    default:
+      return disk_.remove(path);
+  }
+  rotten_[path] = checksum64(bytes);
+  disk_.set_contents(path, std::move(bytes));
+  return true;
 }
 
 const kv::MemoryStore::Contents* FileStorage::contents() {
@@ -275,8 +388,8 @@ void FileStorage::lose_state() {
 }  // namespace
 
 std::unique_ptr<NodeStorage> make_file_storage(DiskWitness& witness, storage::NodeNames names,
-                                               Prng prng) {
-  return std::make_unique<FileStorage>(witness, std::move(names), prng);
+                                               Prng prng, bool syncs_lie) {
+  return std::make_unique<FileStorage>(witness, std::move(names), prng, syncs_lie);
 }
 
 }  // namespace raftkv::sim

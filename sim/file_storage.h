@@ -23,6 +23,7 @@ class FileDisk;
 
 // `witness` must outlive it. `prng` chooses the moments of LevelDB's background work.
 [[nodiscard]] std::unique_ptr<NodeStorage> make_file_storage(DiskWitness& witness,
-                                                             storage::NodeNames names, Prng prng);
+                                                             storage::NodeNames names, Prng prng,
+                                                             bool syncs_lie);
 
 }  // namespace raftkv::sim

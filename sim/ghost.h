@@ -73,9 +73,10 @@ struct GhostNode {
   LogMirror durable;
   Index durable_state;  // the applied index of what a crash would leave of the state, at least
   bool wiped_once = false;
-  bool state_lost = false;    // damaged, and no snapshot installed since
-  bool damaged = false;       // at rest, and not started since
-  bool promise_lost = false;  // a part of the log is lost, and not repaired since
+  bool state_lost = false;  // damaged, and no snapshot installed since
+  bool damaged = false;     // at rest, and since then no start after which nothing of it was left
+  bool hidden_damage = false;  // … that was left at the last start
+  bool promise_lost = false;   // a part of the log is lost, and not repaired since
 
   // What it promised of log or state cannot be counted on.
   [[nodiscard]] bool has_lost_something() const { return state_lost || damaged || promise_lost; }

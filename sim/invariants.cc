@@ -95,7 +95,7 @@ void Invariants::started(std::size_t node, const raft::Raft& raft, const replica
     check_configuration_of(node, "I20", meta.applied, meta.configuration_index, meta.configuration);
     check_contents(node, meta.applied, contents);
   }
-  ghost.damaged = false;
+  if (contents != nullptr && !ghost.hidden_damage) ghost.damaged = false;
 }
 
 // Which entries of the log that was recovered are configurations.
@@ -824,6 +824,8 @@ void Invariants::found(std::size_t node, const FoundOnDisk& found,
     return fail("I10", node, "recovered a log that begins with {}, committed is {}",
                 found.first.value, ghost_.committed_last().value);
   }
+  ghost.hidden_damage = found.unreadable || found.damage_left;
+  if (found.unreadable) return check_unreadable(node, found);
   LogMirror log;
   for (Index i = Index(1); i < found.first; ++i) log.append(ghost_.committed_at(i).entry);
   for (const raft::Entry& entry : found.entries) log.append(entry);
@@ -835,6 +837,18 @@ void Invariants::found(std::size_t node, const FoundOnDisk& found,
     const bool whole = !ghost.damaged && !ghost.state_lost;
     if (whole && found.first > Index(1)) durable_cut(node, found.first);
   }
+  ghost.promise_lost = found.promise_lost;
+}
+
+// The node has not noticed yet. That its log has the same end is all that can be seen of it.
+void Invariants::check_unreadable(std::size_t node, const FoundOnDisk& found) {
+  GhostNode& ghost = ghost_.nodes[node];
+  if (!ghost.damaged) {
+    return fail("I21", node, "has a log through {} that cannot be read, its disk has lost nothing",
+                found.last.value);
+  }
+  if (found.promise_lost && found.last < ghost.durable.last())
+    ghost.durable.truncate_from(found.last.next());
   ghost.promise_lost = found.promise_lost;
 }
 

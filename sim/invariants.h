@@ -138,6 +138,7 @@ class Invariants {
   void check_configuration_of(std::size_t node, std::string_view invariant, Index applied,
                               Index configuration_index, const Configuration& configuration);
   void check_contents(std::size_t node, Index applied, const kv::MemoryStore::Contents* contents);
+  void check_unreadable(std::size_t node, const FoundOnDisk& found);
   void found_less(std::size_t node, const FoundOnDisk& found, const LogMirror& log);
   void check_found(std::size_t node, const FoundOnDisk& found,
                    std::span<const raft::LogWrite> under_way, const LogMirror& log);

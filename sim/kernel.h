@@ -65,6 +65,16 @@ enum class Stream : std::uint64_t {
   storage
 };
 
+// What became of disks that were damaged at rest.
+struct RotCounts {
+  std::uint64_t damaged = 0;
+  std::uint64_t whole = 0;         // a start found all that was there
+  std::uint64_t state_lost = 0;    // … less of the state; the log redoes it, or a peer sends it
+  std::uint64_t promise_lost = 0;  // … less of the log, said so, and waits for the others
+  std::uint64_t hidden = 0;        // … nothing; a scan of everything shows the damage
+  std::uint64_t refused = 0;       // a start refused, or the node stopped when it met the damage
+};
+
 struct Kernel {
   Kernel(const Options& run_options, std::size_t nodes, Trace::Sink sink)
       : options(run_options),
@@ -104,6 +114,7 @@ struct Kernel {
   Slab<Exchange> exchanges;
   Ghost ghost;
   Verdict verdict;
+  RotCounts rot;
   Invariants invariants;
   ClientChecks client_checks;
   MarkSet marks;               // that any node came to

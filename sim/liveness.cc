@@ -41,6 +41,9 @@ bool World::heal_a_quorum() {
     resume(node->number());
     node->set_disk_factor(1);
     node->storage().thaw();
+    node->storage().set_fault(NodeStorage::Fault::none, 0);
+    // Who checks the directory of a node that runs on hidden damage replaces it.
+    if (node->running() && kernel_.ghost.nodes[node->number()].damaged) wipe(node->number());
     if (node->has_identity() || node->instance()) start(node->number());
   }
   if (left_broken_) break_for_good(*left_broken_);

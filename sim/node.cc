@@ -19,6 +19,7 @@ namespace {
 constexpr std::size_t kFrameKindAt = 5;  // src/raft/wire.h
 constexpr std::size_t kFrameChecksumAt = 16;
 constexpr std::size_t kFrameToAt = 48;
+constexpr std::uint64_t kStartOperationsMax = 150;
 constexpr std::int64_t kMillion = 1'000'000;
 constexpr Duration kJoinTimeout = 1s;
 constexpr Duration kJoinAgain = 500ms;  // a supervisor starts a process again that could not join
@@ -435,7 +436,9 @@ void Process::observe(const replica::Event& event) {
     kernel_.invariants.observed(node_.number(), host_->raft(), event);
   }
   if (const auto* stopped = std::get_if<replica::Stopped>(&event)) {
-    if (!node_.storage().frozen()) {
+    const bool expected = node_.storage().frozen() || node_.storage().faulty() ||
+                          kernel_.ghost.nodes[node_.number()].damaged;
+    if (!expected) {
       kernel_.verdict.fail("Stopped", fmt::format("n{}: stops though its disk is well: {}",
                                                   node_.number() + 1, stopped->error.message));
     }
@@ -460,7 +463,8 @@ Node::Node(Kernel& kernel, std::size_t number, std::string name)
   storage_ = kernel.options.leveldb == 0
                  ? make_memory_storage(*this)
                  : make_file_storage(*this, {name_, http_address(), raft_address()},
-                                     kernel.stream(Stream::storage, number + 1));
+                                     kernel.stream(Stream::storage, number + 1),
+                                     kernel.options.syncs_lie != 0);
 }
 
 void Node::found(raft::ClusterId cluster, MemberId member, raft::InstanceId instance,
@@ -488,6 +492,10 @@ void Node::start(std::vector<std::string> endpoints) {
 void Node::start_process() {
   joining_.reset();
   ++epoch_;
+  maybe_strike_start();
+  const GhostNode& ghost = kernel_.ghost.nodes[number_];
+  const bool was_damaged = ghost.damaged;
+  const raft::Index synced = ghost.durable_state;
   auto opened = storage_->open();
   if (!opened) return cannot_start(opened.error());
   identity_ = opened->identity;
@@ -497,17 +505,47 @@ void Node::start_process() {
                      name_, identity_.member.value, identity_.incarnation.value,
                      process_->host().raft().log().last_index().value,
                      process_->host().raft().current_term().value);
+  if (was_damaged) {
+    RotCounts& rot = kernel_.rot;
+    const bool less = ghost.durable_state < synced;
+    ++(ghost.damaged        ? rot.hidden
+       : ghost.promise_lost ? rot.promise_lost
+       : less               ? rot.state_lost
+                            : rot.whole);
+  }
   tell_peers(raft::PeerEvent::connected);
 }
 
 void Node::cannot_start(const Error& error) {
   kernel_.trace.line(kernel_.now, "{} cannot start: {}", name_, error.message);
   joining_.reset();
-  if (!storage_->frozen()) {
-    kernel_.verdict.fail("I21", fmt::format("n{}: cannot start, though its disk is well: {}",
-                                            number_ + 1, error.message));
+  if (storage_->frozen() || storage_->faulty()) {
+    storage_->crash(storage_->frozen() ? Crash::power : Crash::process, kernel_.crashes);
+    return start_again();
   }
-  storage_->crash(Crash::power, kernel_.crashes);
+  if (kernel_.ghost.nodes[number_].damaged) return refuse(error.message);
+  kernel_.verdict.fail("I21", fmt::format("n{}: cannot start, though its disk is well: {}",
+                                          number_ + 1, error.message));
+}
+
+void Node::refuse(std::string_view why) {
+  kernel_.trace.line(kernel_.now, "{} is damaged and refuses: {}", name_, why);
+  ++kernel_.rot.refused;
+  wipe();
+  start_again();
+}
+
+void Node::maybe_strike_start() {
+  const std::uint64_t percent = kernel_.options.start_strikes_percent;
+  if (percent == 0 || kernel_.calm || !kernel_.storage.chance(percent, 100)) return;
+  storage_->freeze_after(kernel_.storage.below(kStartOperationsMax));
+}
+
+void Node::stopped() {
+  const bool faulty = storage_->faulty();
+  kill(Crash::process);
+  if (!faulty && kernel_.ghost.nodes[number_].damaged)
+    return refuse("it stopped when it met the damage");
   start_again();
 }
 
@@ -558,6 +596,13 @@ void Node::wipe() {
   kernel_.invariants.wiped(number_);
 }
 
+void Node::rot(const Action& how) {
+  kill(Crash::power);
+  if (!storage_->rot(how)) return;
+  kernel_.invariants.damaged(number_);
+  ++kernel_.rot.damaged;
+}
+
 void Node::lose_state() {
   kill(Crash::power);
   storage_->lose_state();
@@ -596,6 +641,7 @@ void Node::join_step() {
   }
   if (const auto* done = std::get_if<replica::JoinDone>(&step)) {
     joining_.reset();
+    maybe_strike_start();
     if (Status finished = storage_->finish_join(done->cluster, done->member); !finished)
       return cannot_start(finished.error());
     return start_process();

@@ -151,6 +151,10 @@ class Node final : public DiskWitness {
   void kill(Crash kind);
   void wipe();
   void lose_state();
+  // Loses power, and one of its files is damaged (NodeStorage::rot).
+  void rot(const Action& how);
+  // Its Host has stopped: the process ends, and a supervisor starts it again.
+  void stopped();
   void pause() { paused_ = true; }
   void resume() { paused_ = false; }
   void set_disk_factor(std::uint64_t factor);
@@ -206,6 +210,9 @@ class Node final : public DiskWitness {
   // It cannot go on: it is gone, and a supervisor starts it again.
   void cannot_start(const Error& error);
   void start_again();
+  // A person moves the damaged directory away and lets the node join again.
+  void refuse(std::string_view why);
+  void maybe_strike_start();
   void join_step();
   void tell_peers(raft::PeerEvent event);
 

@@ -5,9 +5,10 @@
 
 #include <cstdint>
 #include <memory>
-#include <span>
+#include <vector>
 
 #include "sim/disk.h"
+#include "sim/schedule.h"
 #include "src/raft/raft.h"
 #include "src/replica/ports.h"
 #include "src/replica/state_store.h"
@@ -60,11 +61,22 @@ class NodeStorage {
   // The process is gone, and at `power` the machine's memory with it.
   virtual void crash(Crash kind, Prng& prng) = 0;
 
+  // --- faults that last until they are mended, over crashes ---
+  enum class Fault : std::uint8_t { none, syncs, reads, full };
+  // `room`: for how many more bytes there is room, if it is full. No change where there are none.
+  virtual void set_fault(Fault /*fault*/, std::uint64_t /*room*/) {}
+  // There has been one since the last crash.
+  [[nodiscard]] virtual bool faulty() const { return false; }
+
   // --- after a crash ---
   // Everything is lost. The witness is not told.
   virtual void wipe() = 0;
   // The state is lost: the log and the promise are whole.
   virtual void lose_state() = 0;
+  // Damages one of its files, chosen as the verb of a schedule says (is_rot). False: it has none,
+  // or the place is outside of the fault model: what was synced to the log since its last
+  // checkpoint, of which only LevelDB's files tell that it was there (docs/storage.md).
+  virtual bool rot(const Action& /*how*/) { return false; }
 
   // A hash of what was asked of it and what it answered; 0: it keeps none.
   [[nodiscard]] virtual std::uint64_t trace() const { return 0; }

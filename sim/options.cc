@@ -34,6 +34,8 @@ constexpr std::array kFields = {
     OptionField{"work_min", &Options::work_min},
     OptionField{"work_max", &Options::work_max},
     OptionField{"leveldb", &Options::leveldb},
+    OptionField{"syncs_lie", &Options::syncs_lie},
+    OptionField{"start_strikes_percent", &Options::start_strikes_percent},
     OptionField{"election_timeout", &Options::election_timeout},
     OptionField{"heartbeat_interval", &Options::heartbeat_interval},
     OptionField{"reset_election_delay_max", &Options::reset_election_delay_max},

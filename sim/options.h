@@ -50,7 +50,9 @@ struct Options {
   Duration sync_max = 1ms;
   Duration work_min = 10us;  // a job of the apply or the read worker
   Duration work_max = 200us;
-  std::uint64_t leveldb = 0;  // 1: LevelDB and the production storage code on disks with files
+  std::uint64_t start_strikes_percent = 0;  // of starts lose power in the middle; with leveldb
+  std::uint64_t syncs_lie = 0;  // 1: with leveldb, syncs do nothing: what the checks must find
+  std::uint64_t leveldb = 0;    // 1: LevelDB and the production storage code on disks with files
 
   // --- the nodes' own options (src/raft/options.h, src/replica/host.h) ---
   Duration election_timeout = 300ms;

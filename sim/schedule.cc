@@ -20,6 +20,7 @@ enum class Shape {
   two,        // clog n1 n2
   group,      // split n1,n2
   who_count,  // disk n1 10
+  who_place,  // flip n1 500000 250000
   three,      // weather 1000 1000 0
   label,      // heal | heal #3
   pairs,      // put a=1 b=2
@@ -42,6 +43,14 @@ constexpr std::array kWords = {
     Word{Verb::resume, "resume", Shape::who},
     Word{Verb::wipe, "wipe", Shape::who},
     Word{Verb::damage, "damage", Shape::who},
+    Word{Verb::fail_syncs, "fail_syncs", Shape::who},
+    Word{Verb::fail_reads, "fail_reads", Shape::who},
+    Word{Verb::full, "full", Shape::who_count},
+    Word{Verb::mend, "mend", Shape::who},
+    Word{Verb::flip, "flip", Shape::who_place},
+    Word{Verb::zero, "zero", Shape::who_place},
+    Word{Verb::chop, "chop", Shape::who_place},
+    Word{Verb::lose, "lose", Shape::who_count},
     Word{Verb::isolate, "isolate", Shape::who},
     Word{Verb::split, "split", Shape::group},
     Word{Verb::mute, "mute", Shape::who},
@@ -245,6 +254,11 @@ void parse_arguments(Line& line, Shape shape, Action& action) {
       action.who = line.who();
       action.count = line.count();
       return;
+    case Shape::who_place:
+      action.who = line.who();
+      action.count = line.count();
+      action.count2 = line.count();
+      return;
     case Shape::three:
       action.count = line.count();
       action.count2 = line.count();
@@ -286,6 +300,13 @@ Action make(Verb verb, Who who = {}, Who other = {}) {
   action.verb = verb;
   action.who = who;
   action.other = other;
+  return action;
+}
+
+Action make_rot(Verb verb, Who who, std::uint64_t file, std::uint64_t place) {
+  Action action = make(verb, who);
+  action.count = file;
+  action.count2 = place;
   return action;
 }
 
@@ -355,6 +376,32 @@ Action wipe(Who who) {
 }
 Action damage(Who who) {
   return make(Verb::damage, who);
+}
+Action fail_syncs(Who who) {
+  return make(Verb::fail_syncs, who);
+}
+Action fail_reads(Who who) {
+  return make(Verb::fail_reads, who);
+}
+Action full(Who who, std::uint64_t room) {
+  Action action = make(Verb::full, who);
+  action.count = room;
+  return action;
+}
+Action mend(Who who) {
+  return make(Verb::mend, who);
+}
+Action flip(Who who, std::uint64_t file, std::uint64_t place) {
+  return make_rot(Verb::flip, who, file, place);
+}
+Action zero(Who who, std::uint64_t file, std::uint64_t place) {
+  return make_rot(Verb::zero, who, file, place);
+}
+Action chop(Who who, std::uint64_t file, std::uint64_t place) {
+  return make_rot(Verb::chop, who, file, place);
+}
+Action lose(Who who, std::uint64_t file) {
+  return make_rot(Verb::lose, who, file, 0);
 }
 Action isolate(Who who) {
   return make(Verb::isolate, who);
@@ -442,6 +489,10 @@ bool is_administration(Verb verb) {
   return verb == Verb::remove || verb == Verb::transfer;
 }
 
+bool is_rot(Verb verb) {
+  return verb == Verb::flip || verb == Verb::zero || verb == Verb::chop || verb == Verb::lose;
+}
+
 std::string print(Duration duration) {
   const auto ns = duration.count();
   if (ns % 1'000'000'000 == 0) return fmt::format("{}s", ns / 1'000'000'000);
@@ -492,6 +543,10 @@ std::string print(const Action& action) {
     case Shape::who_count:
       add(print(action.who));
       add(fmt::format("{}", action.count));
+      break;
+    case Shape::who_place:
+      add(print(action.who));
+      add(fmt::format("{} {}", action.count, action.count2));
       break;
     case Shape::three:
       add(fmt::format("{} {} {}", action.count, action.count2, action.count3));

@@ -66,6 +66,17 @@ enum class Verb : std::uint8_t {
   resume,
   wipe,    // dies, and its disk is empty: a new instance, which joins when it is started
   damage,  // as power, and its state is lost: its log and its promise are whole
+  // Disks with files (Options::leveldb); the others know nothing of these.
+  fail_syncs,  // every sync of who's disk fails
+  fail_reads,  // every read
+  full,        // there is room for `count` more bytes
+  mend,        // the three are over
+  // At rest, after a loss of power: of who's files the one at `count` millionths of their list, at
+  // `count2` millionths of its bytes.
+  flip,  // a bit is another
+  zero,  // a page is zero
+  chop,  // the file ends there
+  lose,  // the file is not there
   // Cuts. Each has a label, so that they overlap and heal in pieces.
   isolate,  // who, from all nodes
   split,    // the group from the others
@@ -127,6 +138,14 @@ using Schedule = std::vector<Action>;
 [[nodiscard]] Action resume(Who who);
 [[nodiscard]] Action wipe(Who who);
 [[nodiscard]] Action damage(Who who);
+[[nodiscard]] Action fail_syncs(Who who);
+[[nodiscard]] Action fail_reads(Who who);
+[[nodiscard]] Action full(Who who, std::uint64_t room);
+[[nodiscard]] Action mend(Who who);
+[[nodiscard]] Action flip(Who who, std::uint64_t file, std::uint64_t place);
+[[nodiscard]] Action zero(Who who, std::uint64_t file, std::uint64_t place);
+[[nodiscard]] Action chop(Who who, std::uint64_t file, std::uint64_t place);
+[[nodiscard]] Action lose(Who who, std::uint64_t file);
 [[nodiscard]] Action isolate(Who who);
 [[nodiscard]] Action split(std::vector<Who> group);
 [[nodiscard]] Action mute(Who who);
@@ -152,6 +171,7 @@ using Schedule = std::vector<Action>;
 [[nodiscard]] bool is_operation(Verb verb);       // put, get, del
 [[nodiscard]] bool is_write(Verb verb);           // put, del
 [[nodiscard]] bool is_administration(Verb verb);  // remove, transfer
+[[nodiscard]] bool is_rot(Verb verb);             // flip, zero, chop, lose
 
 // One line, without its end. Keys and values must be words of A-Z a-z 0-9 _ - . and /.
 [[nodiscard]] std::string print(const Action& action);

@@ -80,14 +80,16 @@ std::vector<Action> simpler(const Action& action) {
   const auto as = [&](Verb verb) {
     add([&](Action& a) {
       a.verb = verb;
-      a.count = 0;
+      a.count = a.count2 = 0;
       a.group.clear();
     });
   };
-  if (action.verb == Verb::strike || action.verb == Verb::wipe || action.verb == Verb::damage)
-    as(Verb::kill);
-  if (action.verb == Verb::strike || action.verb == Verb::wipe || action.verb == Verb::damage)
-    as(Verb::power);
+  const bool loses_power = action.verb == Verb::strike || action.verb == Verb::wipe ||
+                           action.verb == Verb::damage || is_rot(action.verb);
+  if (loses_power) as(Verb::kill);
+  if (loses_power) as(Verb::power);
+  if (action.verb == Verb::zero || action.verb == Verb::chop)
+    add([](Action& a) { a.verb = Verb::flip; });
   if (action.verb == Verb::power) as(Verb::kill);
   if (action.verb == Verb::mute || action.verb == Verb::deafen || action.verb == Verb::bridge)
     as(Verb::isolate);
@@ -626,7 +628,14 @@ std::string cpp_arguments(const Action& action) {
     case Verb::weather:
       return std::to_string(action.count) + ", " + std::to_string(action.count2) + ", " +
              std::to_string(action.count3);
+    case Verb::flip:
+    case Verb::zero:
+    case Verb::chop:
+      return cpp(action.who) + ", " + std::to_string(action.count) + ", " +
+             std::to_string(action.count2);
     case Verb::strike:
+    case Verb::full:
+    case Verb::lose:
     case Verb::disk:
       return cpp(action.who) + ", " + std::to_string(action.count);
     case Verb::clog:

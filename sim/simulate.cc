@@ -22,6 +22,7 @@ Statistics statistics_of(const World& world) {
   statistics.simulated = kernel.now;
   statistics.lively = world.lively() ? 1 : 0;
   statistics.committed = kernel.ghost.committed.size();
+  statistics.rot = kernel.rot;
   statistics.leaders = kernel.ghost.leaders.size();
   statistics.marks = kernel.marks;
   for (const Operation& operation : kernel.client_checks.operations()) {

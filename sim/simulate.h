@@ -8,6 +8,7 @@
 
 #include "sim/client_checks.h"
 #include "sim/invariants.h"
+#include "sim/kernel.h"
 #include "sim/options.h"
 #include "sim/trace.h"
 #include "sim/watcher.h"
@@ -40,6 +41,7 @@ struct Statistics {
   std::uint64_t operations = 0;
   std::uint64_t operations_ok = 0;
   std::uint64_t operations_unknown = 0;
+  RotCounts rot;
   MarkSet marks;  // that the run came to
 };
 

@@ -152,6 +152,7 @@ Workload draw_workload(Prng& prng) {
 // Values so large that LevelDB writes and merges tables in a short run, in half of the runs.
 void draw_leveldb(Prng& prng, Options& options, Workload& work) {
   options.leveldb = 1;
+  if (half(prng)) options.start_strikes_percent = prng.between(5, 40);
   if (half(prng)) work.padding_max = prng.between(500, 5'000);
 }
 
@@ -214,6 +215,15 @@ class Faults {
       add(time_within(),
           start(node(static_cast<int>(options_.voters + options_.learners + i + 1))));
     }
+    sort_by_time();
+  }
+
+  // Of disks with files.
+  void draw_disk_faults(std::uint64_t intensity_percent) {
+    const auto exists = [&] { return prng_.chance(intensity_percent, 100); };
+    if (exists()) episodes(1s, 8s, [&](Duration t) { strike_anywhere(t); });
+    if (exists()) episodes(2s, 10s, [&](Duration t) { failing_disk(t); });
+    if (exists()) episodes(2s, 12s, [&](Duration t) { rot(t); });
     sort_by_time();
   }
 
@@ -372,6 +382,34 @@ class Faults {
     add(t + length(), start(who));
   }
 
+  // Deep inside a compaction, say.
+  void strike_anywhere(Duration t) {
+    const Who who = someone_fixed();
+    add(t, strike(who, prng_.below(100)));
+    add(t + length(), start(who));
+  }
+
+  void failing_disk(Duration t) {
+    const Who who = someone_fixed();
+    const std::uint64_t kind = prng_.below(3);
+    if (kind == 0) add(t, fail_syncs(who));
+    if (kind == 1) add(t, fail_reads(who));
+    if (kind == 2) add(t, full(who, prng_.below(20'000)));
+    add(t + length(), mend(who));
+  }
+
+  void rot(Duration t) {
+    const Who who = someone_fixed();
+    const std::uint64_t kind = prng_.below(4);
+    const std::uint64_t file = prng_.below(1'000'000);
+    const std::uint64_t place = prng_.below(1'000'000);
+    if (kind == 0) add(t, flip(who, file, place));
+    if (kind == 1) add(t, zero(who, file, place));
+    if (kind == 2) add(t, chop(who, file, place));
+    if (kind == 3) add(t, lose(who, file));
+    add(t + length(), start(who));
+  }
+
   void rolling_restart(Duration t) {
     const Duration pause = length();
     for (std::uint64_t i = 1; i <= nodes(); ++i) {
@@ -409,6 +447,7 @@ Options draw_options(std::uint64_t seed, const SwarmOverrides& overrides) {
   constexpr std::array<std::uint64_t, 4> kIntensities = {10, 30, 50, 90};
   const std::uint64_t intensity = pick(faults, kIntensities);
   Faults(faults.split(1), options).draw_all(intensity);
+  if (options.leveldb != 0) Faults(storage.split(1), options).draw_disk_faults(intensity);
   return options;
 }
 
@@ -420,7 +459,7 @@ std::string fixed_options(const SwarmOverrides& fixed) {
   return text;
 }
 
-Options benchmark_options(std::uint64_t seed, Duration duration) {
+Options benchmark_options(std::uint64_t seed, Duration duration, bool leveldb) {
   Options options;
   options.seed = seed;
   options.voters = 5;
@@ -433,6 +472,11 @@ Options benchmark_options(std::uint64_t seed, Duration duration) {
   Prng work = stream_of(seed, Draw::workload);
   draw_operations(work, Workload{}, options);
   Faults(stream_of(seed, Draw::faults), options).draw_all(100);
+  if (leveldb) {
+    options.leveldb = 1;
+    options.start_strikes_percent = 10;
+    Faults(stream_of(seed, Draw::storage), options).draw_disk_faults(100);
+  }
   return options;
 }
 

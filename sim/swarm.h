@@ -26,6 +26,7 @@ struct SwarmOverrides {
 [[nodiscard]] std::string fixed_options(const SwarmOverrides& fixed);
 
 // Five members, 50 operations a second, every kind of fault: the run that speed is measured with.
-[[nodiscard]] Options benchmark_options(std::uint64_t seed, Duration duration);
+[[nodiscard]] Options benchmark_options(std::uint64_t seed, Duration duration,
+                                        bool leveldb = false);
 
 }  // namespace raftkv::sim

@@ -194,7 +194,8 @@ void World::to_node(const Event& event) {
       if (gone) return;
       process->on_job(event.kind, event.payload);
       // The disk stopped within the job: the machine is gone, and nobody hears of the job's end.
-      if (node.storage().frozen()) node.kill(Crash::power);
+      if (node.storage().frozen()) return node.kill(Crash::power);
+      if (process->host().stopped()) node.stopped();
       return;
     default:
       CHECK(false, "no event of a node");
@@ -253,6 +254,19 @@ void World::act(const Action& action) {
       return wipe(*who);
     case Verb::damage:
       return damage(*who);
+    case Verb::fail_syncs:
+      return node.storage().set_fault(NodeStorage::Fault::syncs, 0);
+    case Verb::fail_reads:
+      return node.storage().set_fault(NodeStorage::Fault::reads, 0);
+    case Verb::full:
+      return node.storage().set_fault(NodeStorage::Fault::full, action.count);
+    case Verb::mend:
+      return node.storage().set_fault(NodeStorage::Fault::none, 0);
+    case Verb::flip:
+    case Verb::zero:
+    case Verb::chop:
+    case Verb::lose:
+      return rot(*who, action);
     case Verb::disk:
       return node.set_disk_factor(action.count);
     default:
@@ -319,6 +333,13 @@ void World::wipe(std::size_t node) {
 void World::damage(std::size_t node) {
   if (!nodes_[node]->has_identity() || !quorums_stay(node, std::nullopt)) return;
   nodes_[node]->lose_state();
+}
+
+// What it may lose by it must be elsewhere.
+void World::rot(std::size_t node, const Action& how) {
+  if (options_.leveldb == 0) return;
+  if (!nodes_[node]->has_identity() || !quorums_stay(node, std::nullopt)) return;
+  nodes_[node]->rot(how);
 }
 
 void World::unclog(const Action& action) {

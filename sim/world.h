@@ -52,6 +52,7 @@ class World {
   void unclog(const Action& action);
   void wipe(std::size_t node);
   void damage(std::size_t node);
+  void rot(std::size_t node, const Action& how);
   void resume(std::size_t node);
   void start(std::size_t node);
   [[nodiscard]] std::vector<Network::Link> links_of(const Action& action) const;

@@ -103,6 +103,10 @@ int run_and_report(const Options& options, const Outputs& outputs, const std::st
       print(std::chrono::floor<std::chrono::milliseconds>(counts.simulated)), counts.events,
       counts.committed, counts.leaders, counts.operations, counts.operations_ok,
       counts.operations_unknown, result.trace_hash);
+  if (const RotCounts& rot = counts.rot; rot.damaged > 0) {
+    fmt::print("damaged={} whole={} state_lost={} promise_lost={} hidden={} refused={}\n",
+               rot.damaged, rot.whole, rot.state_lost, rot.promise_lost, rot.hidden, rot.refused);
+  }
   if (!result.failure) return kExitClean;
   fmt::print("{}", report(*result.failure, reproduce));
   return kExitViolated;

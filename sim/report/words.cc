@@ -124,6 +124,9 @@ constexpr std::array kInvariants = {
     InvariantWords{"I19", "Lost promises",
                    "a node that lost a promise neither votes nor campaigns"},
     InvariantWords{"I20", "Recovered state", "a recovered state is what the log says"},
+    InvariantWords{"I21", "Recovery",
+                   "a start finds all that was promised; where a disk was damaged it may say that "
+                   "it does not"},
 };
 
 }  // namespace
@@ -147,6 +150,24 @@ std::string explain(const Action& action) {
       return who + " runs again";
     case Verb::wipe:
       return who + " dies and loses its disk";
+    case Verb::damage:
+      return who + " loses power and its state; its log is whole";
+    case Verb::fail_syncs:
+      return who + "'s disk fails every sync";
+    case Verb::fail_reads:
+      return who + "'s disk fails every read";
+    case Verb::full:
+      return fmt::format("{}'s disk has room for {} more bytes", who, action.count);
+    case Verb::mend:
+      return who + "'s disk is well again";
+    case Verb::flip:
+      return who + " loses power; a bit in one of its files is another";
+    case Verb::zero:
+      return who + " loses power; a page of one of its files is zero";
+    case Verb::chop:
+      return who + " loses power; one of its files is shorter";
+    case Verb::lose:
+      return who + " loses power and one of its files";
     case Verb::isolate:
       return who + " and the others cannot reach each other";
     case Verb::split:

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,15 @@ TEST(Schedule, EveryActionIsReadBackAsItWas) {
       pause(follower()),
       resume(node(1)),
       wipe(minority()),
+      damage(node(1)),
+      fail_syncs(node(1)),
+      fail_reads(leader()),
+      full(node(2), 4000),
+      mend(node(2)),
+      flip(node(1), 500'000, 1),
+      zero(node(1), 0, 999'999),
+      chop(node(1), 7, 8),
+      lose(node(1), 9),
       isolate(leader()).named(4),
       split({node(1), leader()}).named(5),
       mute(node(1)),
@@ -120,6 +130,29 @@ TEST(Swarm, DrawsEveryKindOfFaultSometimesAndNeverAlways) {
     EXPECT_GT(seeds_with, 5u) << print(at(0s, Action{.verb = verb}));
     EXPECT_LT(seeds_with, kSeeds - 5) << print(at(0s, Action{.verb = verb}));
   }
+}
+
+TEST(Swarm, DrawsLevelDbInATenthOfTheSeedsAndItsFaultsThere) {
+  std::uint64_t with_leveldb = 0;
+  std::map<Verb, int> seeds_with;
+  for (std::uint64_t seed = 1; seed <= 400; ++seed) {
+    const Options options = draw_options(seed);
+    with_leveldb += options.leveldb;
+    const Options forced = draw_options(seed, {.duration = 20s, .leveldb = true});
+    EXPECT_EQ(forced.leveldb, 1u);
+    for (const Verb verb : {Verb::fail_syncs, Verb::fail_reads, Verb::full, Verb::mend, Verb::flip,
+                            Verb::zero, Verb::chop, Verb::lose}) {
+      const auto drawn = std::ranges::count(options.schedule, verb, &Action::verb);
+      EXPECT_TRUE(options.leveldb == 1 || drawn == 0);
+      if (std::ranges::count(forced.schedule, verb, &Action::verb) > 0) ++seeds_with[verb];
+    }
+    EXPECT_EQ(draw_options(seed, {.duration = 20s, .leveldb = false}).leveldb, 0u);
+  }
+  EXPECT_GT(with_leveldb, 20u);
+  EXPECT_LT(with_leveldb, 60u);
+  EXPECT_EQ(seeds_with.size(), 8u);
+  for (const auto& [verb, seeds] : seeds_with)
+    EXPECT_GT(seeds, 20) << print(at(0s, Action{.verb = verb}));
 }
 
 }  // namespace
