@@ -85,10 +85,16 @@ class Start {
     directory_ = std::move(*taken);
     was_node_ = directory_->stage() == DataDirectory::Stage::node;
     if (was_node_) return std::nullopt;
-    if (options_.join.empty()) return no_node_here(options_.data);
+    if (options_.join.empty()) return what_to_make();
     if (options_.id.empty())
       return failed(kUsage, "--join needs --id NAME: the name of this node in the cluster");
     return std::nullopt;
+  }
+
+  // There is no node, and none to be joined.
+  Said what_to_make() {
+    if (directory_->stage() != DataDirectory::Stage::unfinished) return no_node_here(options_.data);
+    return failed(kUsage, directory_->open().error().message);
   }
 
   Step open_known() {

@@ -195,6 +195,30 @@ TEST_F(Backup, MoreThanANodeGivesAtOnceAreToldToWait) {
   EXPECT_EQ(made.exit_code, 0) << made.output;
 }
 
+TEST_F(Backup, ARestoreThatWasKilledIsUnfinishedAndDoneAgain) {
+  cluster(1);
+  const std::string value(1'000'000, 'v');
+  for (int i = 0; i < 60; ++i) ASSERT_TRUE(cluster().put("key" + std::to_string(i), value));
+  const std::string file = path("backup");
+  ASSERT_EQ(backup(file).exit_code, 0);
+  Node& node = cluster().new_node();
+  Child killed({raftkv_program(), "restore", file, "--data", node.data(), "--id", node.id()},
+               path("restore.log"));
+  ASSERT_TRUE(eventually([&] { return std::filesystem::exists(node.data() + "/state-1"); }));
+  killed.kill();
+  if (!std::filesystem::exists(node.data() + "/promise.0")) {
+    const Finished start = run(node.serve_command({}));
+    EXPECT_EQ(start.exit_code, 2);
+    EXPECT_THAT(start.output, HasSubstr("was never finished"));
+    EXPECT_THAT(start.output, HasSubstr("raftkv restore"));
+    const Finished again = restore(file, node);
+    ASSERT_EQ(again.exit_code, 0) << again.output;
+  }
+  node.start();
+  ASSERT_TRUE(leads(node));
+  for (int i = 0; i < 60; ++i) EXPECT_EQ(read(node, "key" + std::to_string(i))->body, value);
+}
+
 // --- recover ---
 
 TEST_F(Backup, ANodeGoesOnAloneWhenTheOthersAreLost) {
