@@ -110,6 +110,23 @@ class FileDisk::Writer final : public leveldb::WritableFile {
   std::string buffer_;
 };
 
+class FileDisk::Overwriter final : public storage::OverwritableFile {
+ public:
+  Overwriter(FileDisk& disk, std::string path, FilePtr file)
+      : disk_(disk), path_(std::move(path)), file_(std::move(file)) {}
+
+  Status write_at(std::uint64_t offset, const leveldb::Slice& data) override {
+    return disk_.write_at(*file_, path_, offset, {data.data(), data.size()});
+  }
+  Status truncate(std::uint64_t size) override { return disk_.truncate(*file_, path_, size); }
+  Status sync() override { return disk_.sync(*file_, path_); }
+
+ private:
+  FileDisk& disk_;
+  std::string path_;
+  FilePtr file_;
+};
+
 FileDisk::FileDisk() : Disk(nullptr) {
   wipe();
 }
@@ -168,11 +185,45 @@ void FileDisk::change(const std::string& directory, Change change) {
 
 // --- files ---
 
-Status FileDisk::append(File& file, const std::string& path, std::string_view data) {
-  if (path.ends_with(".log")) {
-    appended_since_ += data.size();
-    if (appended_since_ > write_buffer_max() / kBufferPart) run_background_work();
+void FileDisk::logged(const std::string& path, std::string_view data) {
+  if (!path.ends_with(".log")) return;
+  appended_since_ += data.size();
+  if (appended_since_ > write_buffer_max() / kBufferPart) run_background_work();
+}
+
+Status FileDisk::write_at(File& file, const std::string& path, std::size_t offset,
+                          std::string_view data) {
+  CHECK(file.cut.empty(), "a file that was cut is synced before it grows again");
+  if (data.find_first_not_of('\0') != std::string_view::npos) logged(path, data);
+  if (!operation('w', path, data.size() ^ offset << 20)) return stopped(path);
+  const std::size_t room = capacity_ - std::min(capacity_, used_);
+  const std::size_t end = std::min(offset + data.size(), file.bytes.size() + room);
+  if (end <= offset) return data.empty() ? Status::OK() : full(path);
+  for (std::size_t at = offset / kSector * kSector; at < std::min(end, file.synced);
+       at += kSector) {
+    file.overwritten.try_emplace(at, file.bytes.substr(at, std::min(kSector, file.synced - at)));
   }
+  if (end > file.bytes.size()) {
+    used_ += end - file.bytes.size();
+    file.bytes.resize(end);
+  }
+  file.bytes.replace(offset, end - offset, data.substr(0, end - offset));
+  return end == offset + data.size() ? Status::OK() : full(path);
+}
+
+Status FileDisk::truncate(File& file, const std::string& path, std::size_t size) {
+  if (!operation('t', path, size)) return stopped(path);
+  CHECK(size <= file.bytes.size());
+  used_ -= file.bytes.size() - size;
+  if (file.synced > size) file.cut = file.bytes.substr(size, file.synced - size);
+  file.bytes.resize(size);
+  file.synced = std::min(file.synced, size);
+  file.overwritten.erase(file.overwritten.lower_bound(size), file.overwritten.end());
+  return Status::OK();
+}
+
+Status FileDisk::append(File& file, const std::string& path, std::string_view data) {
+  logged(path, data);
   if (!operation('a', path, data.size())) return stopped(path);
   const std::size_t room = capacity_ - std::min(capacity_, used_);
   const std::string_view fits = data.substr(0, room);
@@ -190,6 +241,8 @@ Status FileDisk::sync(File& file, const std::string& path) {
   if (file.dropped || lies_) return Status::OK();
   file.synced = file.bytes.size();
   file.before.reset();
+  file.overwritten.clear();
+  file.cut.clear();
   return Status::OK();
 }
 
@@ -217,24 +270,39 @@ Status FileDisk::NewAppendableFile(const std::string& name, leveldb::WritableFil
   return open_for_writing(name, /*anew=*/false, file);
 }
 
+Status FileDisk::new_overwritable_file(const std::string& name,
+                                       std::unique_ptr<storage::OverwritableFile>& file) {
+  FilePtr made;
+  const Status status = open(name, /*anew=*/true, made);
+  if (status.ok()) file = std::make_unique<Overwriter>(*this, name, std::move(made));
+  return status;
+}
+
 Status FileDisk::open_for_writing(const std::string& name, bool anew,
                                   leveldb::WritableFile** file) {
-  *file = nullptr;
+  FilePtr opened;
+  const Status status = open(name, anew, opened);
+  *file = status.ok() ? new Writer(*this, name, std::move(opened)) : nullptr;
+  return status;
+}
+
+Status FileDisk::open(const std::string& name, bool anew, FilePtr& file) {
   const std::string directory = storage::directory_of(name);
   if (find(directory) == nullptr) return missing(name);
   if (!operation('o', name)) return stopped(name);
-  FilePtr found = find(name);
-  if (found == nullptr) {
-    found = std::make_shared<File>();
-    change(directory, {{name, found}});
+  file = find(name);
+  if (file == nullptr) {
+    file = std::make_shared<File>();
+    change(directory, {{name, file}});
   } else if (anew) {
-    used_ -= found->bytes.size();
-    if (!found->before) found->before = found->bytes.substr(0, found->synced);
-    found->bytes.clear();
-    found->synced = 0;
-    found->dropped = false;
+    used_ -= file->bytes.size();
+    if (!file->before) file->before = file->bytes.substr(0, file->synced);
+    file->bytes.clear();
+    file->overwritten.clear();
+    file->cut.clear();
+    file->synced = 0;
+    file->dropped = false;
   }
-  *file = new Writer(*this, name, found);
   return Status::OK();
 }
 
@@ -393,11 +461,17 @@ void FileDisk::lose_power(Prng& prng) {
       file->bytes = *std::move(file->before);
     } else {
       file->bytes = torn(file->bytes, file->synced, prng);
+      for (const auto& [at, was] : file->overwritten) {
+        if (prng.chance(1, 2)) file->bytes.replace(at, was.size(), was);
+      }
+      if (!file->cut.empty() && prng.chance(1, 2)) file->bytes += file->cut;
     }
     // Two names of one file, a rename half done, share its bytes.
     names_[path] = file;
     file->synced = file->bytes.size();
     file->before.reset();
+    file->overwritten.clear();
+    file->cut.clear();
     file->dropped = false;
   }
   durable_ = names_;
@@ -439,6 +513,8 @@ void FileDisk::set_contents(const std::string& path, std::string bytes) {
   file->bytes = std::move(bytes);
   file->synced = file->bytes.size();
   file->before.reset();
+  file->overwritten.clear();
+  file->cut.clear();
 }
 
 bool FileDisk::remove(const std::string& path) {

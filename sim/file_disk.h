@@ -87,6 +87,8 @@ class FileDisk final : public storage::Disk {
                                       leveldb::RandomAccessFile** file) override;
   leveldb::Status NewWritableFile(const std::string& name, leveldb::WritableFile** file) override;
   leveldb::Status NewAppendableFile(const std::string& name, leveldb::WritableFile** file) override;
+  leveldb::Status new_overwritable_file(const std::string& name,
+                                        std::unique_ptr<storage::OverwritableFile>& file) override;
   bool FileExists(const std::string& name) override;
   leveldb::Status GetChildren(const std::string& directory,
                               std::vector<std::string>* names) override;
@@ -114,6 +116,9 @@ class FileDisk final : public storage::Disk {
     // It was begun anew, and the device may not have begun: what it has instead.
     std::optional<std::string> before;
     bool dropped = false;  // a sync failed: the pages are clean, and were not written
+    // Of what is synced, sectors that were written over since: what the device has there.
+    std::map<std::size_t, std::string> overwritten;
+    std::string cut;  // what a truncation took off, which the device may still have
   };
   using FilePtr = std::shared_ptr<File>;
   using Names = std::map<std::string, FilePtr>;
@@ -125,6 +130,7 @@ class FileDisk final : public storage::Disk {
   using Change = std::vector<Entry>;  // more than one: a rename
   class Writer;
   class Reader;
+  class Overwriter;
 
   // Counts an operation that changes something. False: the disk has stopped.
   [[nodiscard]] bool operation(char kind, const std::string& path, std::uint64_t size = 0);
@@ -132,6 +138,13 @@ class FileDisk final : public storage::Disk {
   [[nodiscard]] FilePtr find(const std::string& path) const;
   leveldb::Status open_for_writing(const std::string& name, bool anew,
                                    leveldb::WritableFile** file);
+  // Makes the file, or takes the one that is there.
+  leveldb::Status open(const std::string& name, bool anew, FilePtr& file);
+  // More was written to a write-ahead log.
+  void logged(const std::string& path, std::string_view data);
+  leveldb::Status write_at(File& file, const std::string& path, std::size_t offset,
+                           std::string_view data);
+  leveldb::Status truncate(File& file, const std::string& path, std::size_t size);
   leveldb::Status append(File& file, const std::string& path, std::string_view data);
   leveldb::Status sync(File& file, const std::string& path);
   void change(const std::string& directory, Change change);

@@ -139,7 +139,7 @@ DataDirectory::DataDirectory(Disk& disk, std::string path)
     : disk_(disk),
       path_(without_trailing_slashes(std::move(path))),
       env_(disk, flag_),
-      log_env_(disk, flag_) {}
+      log_env_(disk, flag_, WalUse::syncs_always) {}
 
 DataDirectory::~DataDirectory() {
   if (lock_ != nullptr) (void)disk_.UnlockFile(lock_);  // the process may end without it as well

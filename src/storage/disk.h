@@ -5,18 +5,40 @@
 #include <leveldb/env.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <limits>
+#include <memory>
 #include <string>
 
 namespace raftkv::storage {
 
-// A leveldb::Env, and the one thing that it lacks.
+// A file that is written at any place.
+class OverwritableFile {
+ public:
+  virtual ~OverwritableFile() = default;
+  // Bytes between the end and `offset` become zeros.
+  [[nodiscard]] virtual leveldb::Status write_at(std::uint64_t offset,
+                                                 const leveldb::Slice& data) = 0;
+  [[nodiscard]] virtual leveldb::Status truncate(std::uint64_t size) = 0;
+  // Makes bytes and size durable.
+  [[nodiscard]] virtual leveldb::Status sync() = 0;
+};
+
+// A leveldb::Env, and what it lacks.
 class Disk : public leveldb::EnvWrapper {
  public:
   using EnvWrapper::EnvWrapper;
 
   // Makes the entries of a directory durable: files created in it and renames within it.
   [[nodiscard]] virtual leveldb::Status sync_directory(const std::string& path) = 0;
+
+  // Makes the file anew and empty. Null in `file` and ok: this disk has no such files, take
+  // NewWritableFile.
+  [[nodiscard]] virtual leveldb::Status new_overwritable_file(
+      const std::string& /*name*/, std::unique_ptr<OverwritableFile>& file) {
+    file.reset();
+    return leveldb::Status::OK();
+  }
 
   // Is LevelDB's background work (Schedule) done by a thread? Where it is not, nobody may wait for
   // it, and run_background_work() does what was asked for until now: it is called before a database

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "src/base/bytes.h"
+#include "src/storage/zero_ahead_file.h"
 
 namespace raftkv::storage {
 namespace {
@@ -100,9 +101,13 @@ class FailStopFile : public leveldb::WritableFile {
 // A write-ahead log.
 class WalFile final : public FailStopFile {
  public:
-  WalFile(std::unique_ptr<leveldb::WritableFile> file, FailStopEnv& env)
-      : FailStopFile(std::move(file), env.flag_), env_(env) {}
-  ~WalFile() override { (void)sync_if_needed(); }  // a failure is in the flag
+  WalFile(std::unique_ptr<leveldb::WritableFile> file, FailStopEnv& env, bool zero_ahead)
+      : FailStopFile(std::move(file), env.flag_), env_(env), zero_ahead_(zero_ahead) {}
+  // LevelDB does not close what it has written to the end; a failure is in the flag.
+  ~WalFile() override {
+    const leveldb::Status synced = sync_if_needed();
+    if (synced.ok() && zero_ahead_) (void)FailStopFile::Close();
+  }
 
   leveldb::Status Append(const leveldb::Slice& data) override {
     unsynced_ = true;
@@ -129,6 +134,7 @@ class WalFile final : public FailStopFile {
   }
 
   FailStopEnv& env_;
+  const bool zero_ahead_;
   WalSequence sequence_;
   bool unsynced_ = false;
 };
@@ -152,8 +158,8 @@ Status FailFlag::check() const {
                  fmt::format("the disk failed ({}), and nothing is written any more", reason_));
 }
 
-FailStopEnv::FailStopEnv(Disk& disk, FailFlag& flag)
-    : EnvWrapper(&disk), disk_(disk), flag_(flag) {}
+FailStopEnv::FailStopEnv(Disk& disk, FailFlag& flag, WalUse wal_use)
+    : EnvWrapper(&disk), disk_(disk), flag_(flag), wal_use_(wal_use) {}
 
 leveldb::Status FailStopEnv::trip(const leveldb::Status& failure) {
   if (!failure.ok()) flag_.trip(failure);
@@ -170,20 +176,35 @@ leveldb::Status FailStopEnv::NewAppendableFile(const std::string& name,
   return create(&leveldb::Env::NewAppendableFile, name, file);
 }
 
+// Null and ok: the disk has no such files.
+leveldb::Status FailStopEnv::make_ahead(const std::string& name,
+                                        std::unique_ptr<leveldb::WritableFile>& file) {
+  std::unique_ptr<OverwritableFile> made;
+  const leveldb::Status status = disk_.new_overwritable_file(name, made);
+  if (status.ok() && made != nullptr) file = std::make_unique<ZeroAheadFile>(std::move(made));
+  return status;
+}
+
 leveldb::Status FailStopEnv::create(Create how, const std::string& name,
                                     leveldb::WritableFile** file) {
   *file = nullptr;
   if (flag_.tripped()) return flag_.status();
   const bool is_new = !disk_.FileExists(name);
-  leveldb::WritableFile* made = nullptr;
-  leveldb::Status status = (static_cast<leveldb::Env&>(disk_).*how)(name, &made);
+  const auto wal = wal_number_of(name);
+  std::unique_ptr<leveldb::WritableFile> owned;
+  leveldb::Status status;
+  if (wal && wal_use_ == WalUse::syncs_always) status = make_ahead(name, owned);
+  const bool zero_ahead = owned != nullptr;
+  if (status.ok() && !zero_ahead) {
+    leveldb::WritableFile* made = nullptr;
+    status = (static_cast<leveldb::Env&>(disk_).*how)(name, &made);
+    owned.reset(made);
+  }
+  if (status.ok() && is_new) status = disk_.sync_directory(directory_of(name));
   if (!status.ok()) return trip(status);
-  std::unique_ptr<leveldb::WritableFile> owned(made);
-  if (is_new) status = disk_.sync_directory(directory_of(name));
-  if (!status.ok()) return trip(status);
-  if (const auto number = wal_number_of(name)) {
-    wal_number_.store(*number);
-    *file = new WalFile(std::move(owned), *this);
+  if (wal) {
+    wal_number_.store(*wal);
+    *file = new WalFile(std::move(owned), *this, zero_ahead);
   } else {
     *file = new FailStopFile(std::move(owned), flag_);
   }

@@ -10,7 +10,8 @@
 // does
 //    not sync directories (its issues 189 and 195).
 // 4. It knows how far the WAL is synced, which LevelDB does not tell.
-// 5. Its background work waits for no other database's: LevelDB's own Env has one thread for all of
+// 5. Where each write is synced, the WAL has zeros ahead (zero_ahead_file.h).
+// 6. Its background work waits for no other database's: LevelDB's own Env has one thread for all of
 //    them, and the log's appends stand still while a compaction of the state holds up its flush.
 #pragma once
 
@@ -18,6 +19,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <string>
 
@@ -43,10 +45,16 @@ class FailFlag {
   std::string reason_;
 };
 
+// How the WAL of a database is used.
+enum class WalUse {
+  syncs_rarely,
+  syncs_always,  // each write: worth a file with zeros ahead (zero_ahead_file.h)
+};
+
 class FailStopEnv final : public leveldb::EnvWrapper {
  public:
   // Both must outlive this. One database, one FailStopEnv.
-  FailStopEnv(Disk& disk, FailFlag& flag);
+  FailStopEnv(Disk& disk, FailFlag& flag, WalUse wal_use = WalUse::syncs_rarely);
 
   leveldb::Status NewWritableFile(const std::string& name, leveldb::WritableFile** file) override;
   leveldb::Status NewAppendableFile(const std::string& name, leveldb::WritableFile** file) override;
@@ -69,10 +77,12 @@ class FailStopEnv final : public leveldb::EnvWrapper {
   friend class WalFile;
   using Create = leveldb::Status (leveldb::Env::*)(const std::string&, leveldb::WritableFile**);
   leveldb::Status create(Create how, const std::string& name, leveldb::WritableFile** file);
+  leveldb::Status make_ahead(const std::string& name, std::unique_ptr<leveldb::WritableFile>& file);
   leveldb::Status trip(const leveldb::Status& failure);
 
   Disk& disk_;
   FailFlag& flag_;
+  const WalUse wal_use_;
   std::atomic<std::uint64_t> synced_sequence_ = 0;
   std::atomic<std::uint64_t> wal_number_ = 0;
 };

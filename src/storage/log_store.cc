@@ -348,9 +348,9 @@ Status LevelDbLogStore::free_cut() {
   return database_.env().flag().check();
 }
 
-// Synced like every write of the log, though nobody would miss them: a compaction that ends just now
-// notes in the manifest how far the writes have come, and a start that finds fewer of them takes the
-// promise for lost.
+// Synced like every write of the log, though nobody would miss them: a compaction that ends just
+// now notes in the manifest how far the writes have come, and a start that finds fewer of them
+// takes the promise for lost.
 Status LevelDbLogStore::delete_before(const leveldb::Slice& end) {
   leveldb::WriteBatch batch;
   int count = 0;

@@ -15,7 +15,7 @@ namespace raftkv::storage {
 class LevelDbStore final : public kv::OrderedStore {
  public:
   static constexpr DatabaseOptions kOptions = {.create = false,
-                                               .write_buffer = 16 << 20,
+                                               .write_buffer = 4 << 20,
                                                .block_cache = 32 << 20,
                                                .open_files_max = 500,
                                                .bloom_filter = true};

@@ -247,6 +247,54 @@ TEST(FileDisk, ALossOfPowerKeepsWhatWasSyncedAndAnySectorsOfTheRest) {
   EXPECT_GT(later_without_earlier, 20);
 }
 
+TEST(FileDisk, ALossOfPowerKeepsAnySectorsOfWhatWasWrittenOver) {
+  int mixed = 0;
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    Prng prng(seed);
+    FileDisk disk;
+    std::unique_ptr<storage::OverwritableFile> file;
+    ASSERT_TRUE(disk.new_overwritable_file("/a", file).ok());
+    ASSERT_TRUE(disk.sync_directory("/").ok());
+    ASSERT_TRUE(file->write_at(0, std::string(5000, '0')).ok());
+    ASSERT_TRUE(file->sync().ok());
+    ASSERT_TRUE(file->write_at(0, std::string(700, 's')).ok());
+    ASSERT_TRUE(file->sync().ok());
+    ASSERT_TRUE(file->write_at(700, std::string(2000, 'u')).ok());
+    disk.crash(Crash::power, prng);
+    const std::string& left = disk.contents("/a");
+    ASSERT_EQ(left.size(), 5000u);
+    EXPECT_EQ(left.substr(0, 700), std::string(700, 's'));
+    EXPECT_EQ(left.find_first_not_of("0u", 700), std::string::npos);
+    EXPECT_EQ(left.find_first_not_of('0', 2700), std::string::npos);
+    mixed += left.find('u') != std::string::npos && left.find('0') < 2700 ? 1 : 0;
+  }
+  EXPECT_GT(mixed, 50);
+}
+
+TEST(FileDisk, ALossOfPowerMayTakeATruncationBack) {
+  std::map<std::size_t, int> sizes;
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    Prng prng(seed);
+    FileDisk disk;
+    std::unique_ptr<storage::OverwritableFile> file;
+    ASSERT_TRUE(disk.new_overwritable_file("/a", file).ok());
+    ASSERT_TRUE(disk.sync_directory("/").ok());
+    ASSERT_TRUE(file->write_at(0, std::string(5000, '0')).ok());
+    ASSERT_TRUE(file->sync().ok());
+    ASSERT_TRUE(file->truncate(700).ok());
+    const bool synced = seed % 2 == 0;
+    if (synced) {
+      ASSERT_TRUE(file->sync().ok());
+    }
+    disk.crash(Crash::power, prng);
+    const std::size_t size = disk.contents("/a").size();
+    EXPECT_TRUE(size == 700 || !synced);
+    ++sizes[size];
+  }
+  EXPECT_EQ(sizes.size(), 2u);
+  EXPECT_TRUE(sizes.contains(5000));
+}
+
 TEST(FileDisk, ALossOfPowerKeepsAnySubsetOfADirectorysChanges) {
   std::map<std::string, int> seen;
   for (std::uint64_t seed = 1; seed <= 200; ++seed) {
