@@ -29,7 +29,7 @@ class Backups::Body final : public http::BodySource {
   const Id id_;
 };
 
-Backups::Backups(boost::asio::io_context& loop, replica::Clock& clock, replica::StateStore& states,
+Backups::Backups(Loop& loop, replica::Clock& clock, replica::StateStore& states,
                  raft::ClusterId cluster, Metrics& metrics, BackupLimits limits)
     : clock_(clock),
       states_(states),

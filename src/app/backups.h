@@ -3,7 +3,6 @@
 // the files that it shows: so there are few at once, and none lasts for ever.
 #pragma once
 
-#include <boost/asio/io_context.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -36,8 +35,8 @@ class Backups {
   using OnOpened = std::move_only_function<void(Result<Opened>)>;
 
   // `states` and the references must outlive this, and this the bodies that it gives.
-  Backups(boost::asio::io_context& loop, replica::Clock& clock, replica::StateStore& states,
-          raft::ClusterId cluster, Metrics& metrics, BackupLimits limits = {});
+  Backups(Loop& loop, replica::Clock& clock, replica::StateStore& states, raft::ClusterId cluster,
+          Metrics& metrics, BackupLimits limits = {});
   // Waits for what is being read. The loop does not run any more.
   ~Backups();
   Backups(const Backups&) = delete;

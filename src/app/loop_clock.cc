@@ -1,15 +1,6 @@
 #include "src/app/loop_clock.h"
 
-#include <boost/asio/post.hpp>
-#include <utility>
-
 namespace raftkv::app {
-
-void LoopClock::attach(std::move_only_function<void()> expire,
-                       std::move_only_function<void()> turn) {
-  expire_ = std::move(expire);
-  turn_ = std::move(turn);
-}
 
 Time LoopClock::now() {
   return Time(
@@ -35,14 +26,6 @@ void LoopClock::on_timer() {
   if (now() < wanted_) return arm(wanted_);
   wanted_ = kNever;
   expire_();
-}
-
-void LoopClock::turn_soon() {
-  if (std::exchange(turn_posted_, true)) return;
-  boost::asio::post(loop_, [this] {
-    turn_posted_ = false;
-    turn_();
-  });
 }
 
 }  // namespace raftkv::app

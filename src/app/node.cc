@@ -41,23 +41,24 @@ replica::HostOptions host_options(const ServeOptions& options, const storage::Op
 
 }  // namespace
 
-Node::Node(boost::asio::io_context& loop, const ServeOptions& options, storage::OpenedNode& opened,
-           std::unique_ptr<net::Network> network)
-    : loop_(loop),
+Node::Node(boost::asio::io_context& context, const ServeOptions& options,
+           storage::OpenedNode& opened, std::unique_ptr<net::Network> network)
+    : context_(context),
+      loop_(context),
       options_(options),
       opened_(opened),
-      clock_(loop),
+      clock_(loop_),
       network_(std::move(network)),
-      backups_(loop, clock_, *opened.state_store, opened.identity.cluster, metrics_),
+      backups_(loop_, clock_, *opened.state_store, opened.identity.cluster, metrics_),
       front_(clock_, metrics_, *network_, backups_),
-      server_(loop, server_options(options), front_),
+      server_(context, server_options(options), front_),
       event_log_(metrics_, [this](const Error& why) { disk_failed(why); }),
       log_store_(*opened.log_store, metrics_),
-      signals_(loop, SIGTERM, SIGINT),
-      log_worker_(loop, "log"),
-      apply_worker_(loop, "apply"),
-      read_worker_(loop, "read"),
-      upkeep_worker_(loop, "upkeep") {
+      signals_(context, SIGTERM, SIGINT),
+      log_worker_(loop_, "log"),
+      apply_worker_(loop_, "apply"),
+      read_worker_(loop_, "read"),
+      upkeep_worker_(loop_, "upkeep") {
   const replica::HostPorts ports = {.clock = clock_,
                                     .network = *network_,
                                     .log_worker = log_worker_,
@@ -69,7 +70,8 @@ Node::Node(boost::asio::io_context& loop, const ServeOptions& options, storage::
                                     .log_store = log_store_,
                                     .state_store = *opened.state_store};
   // The Host asks for turns while it is made; they come when the loop runs.
-  clock_.attach([this] { host_->expire(); }, [this] { host_->turn(); });
+  clock_.attach([this] { host_->expire(); });
+  loop_.attach([this] { turn(); }, [this] { network_->poll(); });
   host_ = std::make_unique<replica::Host>(host_options(options, opened), opened.identity,
                                           std::move(opened.recovered), opened.state, ports,
                                           Prng(random_id()));
@@ -113,6 +115,13 @@ int Node::run() {
   return kDone;
 }
 
+// Peers first: their disks and this node's answers to clients then work at the same time.
+void Node::turn() {
+  host_->turn();
+  network_->flush();
+  server_.flush();
+}
+
 void Node::wait_for_signal() {
   signals_.async_wait([this](const boost::system::error_code& error, int signal) {
     if (error) return;
@@ -141,7 +150,7 @@ void Node::disk_failed(const Error& why) {
       "room, then start it again\"",
       quoted(why.message));
   // Not from within the Host, which has just reported it.
-  boost::asio::post(loop_, [this] {
+  boost::asio::post(context_, [this] {
     network_->close();
     server_.stop(kDrainTime, [this] { finish(); });
   });
@@ -150,7 +159,7 @@ void Node::disk_failed(const Error& why) {
 void Node::finish() {
   network_->close();
   signals_.cancel();
-  loop_.stop();
+  context_.stop();
 }
 
 }  // namespace raftkv::app

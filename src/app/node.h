@@ -9,6 +9,7 @@
 #include "src/app/backups.h"
 #include "src/app/event_log.h"
 #include "src/app/front.h"
+#include "src/app/loop.h"
 #include "src/app/loop_clock.h"
 #include "src/app/metrics.h"
 #include "src/app/options.h"
@@ -23,8 +24,8 @@ namespace raftkv::app {
 
 class Node {
  public:
-  // `options` with all addresses filled in. `opened` and `loop` must outlive it.
-  Node(boost::asio::io_context& loop, const ServeOptions& options, storage::OpenedNode& opened,
+  // `options` with all addresses filled in. `opened` and `context` must outlive it.
+  Node(boost::asio::io_context& context, const ServeOptions& options, storage::OpenedNode& opened,
        std::unique_ptr<net::Network> network);
   ~Node();
   Node(const Node&) = delete;
@@ -36,12 +37,14 @@ class Node {
   [[nodiscard]] int run();
 
  private:
+  void turn();
   void wait_for_signal();
   void stop(int signal);
   void disk_failed(const Error& why);
   void finish();
 
-  boost::asio::io_context& loop_;
+  boost::asio::io_context& context_;
+  Loop loop_;
   const ServeOptions options_;
   storage::OpenedNode& opened_;
   Metrics metrics_;

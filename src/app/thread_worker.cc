@@ -2,14 +2,13 @@
 
 #include <pthread.h>
 
-#include <boost/asio/post.hpp>
 #include <utility>
 
 #include "src/base/check.h"
 
 namespace raftkv::app {
 
-ThreadWorker::ThreadWorker(boost::asio::io_context& loop, std::string name) : loop_(loop) {
+ThreadWorker::ThreadWorker(Loop& loop, std::string name) : loop_(loop) {
   thread_ = std::thread([this] { work(); });
   ::pthread_setname_np(thread_.native_handle(), name.substr(0, 15).c_str());
 }
@@ -49,9 +48,7 @@ void ThreadWorker::work() {
     }
     for (Task& task : taken) {
       Status status = task.job();
-      boost::asio::post(loop_, [done = std::move(task.done), status = std::move(status)]() mutable {
-        done(std::move(status));
-      });
+      loop_.report(std::move(task.done), std::move(status));
     }
     taken.clear();
   }

@@ -1,13 +1,13 @@
-// The Worker port: one thread that runs jobs in order and posts what came of them to the loop.
+// The Worker port: one thread that runs jobs in order and reports what came of them to the loop.
 #pragma once
 
-#include <boost/asio/io_context.hpp>
 #include <condition_variable>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "src/app/loop.h"
 #include "src/replica/ports.h"
 
 namespace raftkv::app {
@@ -15,7 +15,7 @@ namespace raftkv::app {
 class ThreadWorker final : public replica::Worker {
  public:
   // `name`: of the thread, at most 15 characters, as top and perf show it. `loop` must outlive it.
-  ThreadWorker(boost::asio::io_context& loop, std::string name);
+  ThreadWorker(Loop& loop, std::string name);
   // Runs what was given before, then ends.
   ~ThreadWorker() override;
   ThreadWorker(const ThreadWorker&) = delete;
@@ -32,7 +32,7 @@ class ThreadWorker final : public replica::Worker {
   };
   void work();
 
-  boost::asio::io_context& loop_;
+  Loop& loop_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::vector<Task> queue_;

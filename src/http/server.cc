@@ -73,6 +73,7 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
   void stop(Duration limit, std::move_only_function<void()> done);
   void close_everything();
   void abandon();
+  void flush_planned();
   [[nodiscard]] const ServerStats& stats() const { return stats_; }
 
  private:
@@ -99,7 +100,6 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
     return stats_.buffered_bytes > options_.buffered_bytes_max;
   }
   void flush_later(Connection& connection);
-  void flush_planned();
   void finish_stopping();
   [[nodiscard]] Duration timeout_of(Timed kind) const;
   [[nodiscard]] Duration tick_interval() const;
@@ -619,6 +619,10 @@ void Server::respond(replica::Ticket ticket, replica::Reply reply) {
 void Server::respond(replica::Ticket ticket, replica::Reply reply,
                      std::unique_ptr<BodySource> body) {
   impl_->respond(ticket, std::move(reply), std::move(body));
+}
+
+void Server::flush() {
+  impl_->flush_planned();
 }
 
 void Server::stop(Duration limit, std::move_only_function<void()> done) {

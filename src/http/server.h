@@ -86,9 +86,12 @@ class Server final : public replica::Responder {
   [[nodiscard]] std::uint16_t port() const;
 
   // Takes the answer of a submitted ticket. If its connection is gone the answer is dropped.
+  // It goes out together with others, when the loop comes to it or with flush().
   void respond(replica::Ticket ticket, replica::Reply reply) override;
   // The same for an answer whose body follows: to a replica::Barrier.
   void respond(replica::Ticket ticket, replica::Reply reply, std::unique_ptr<BodySource> body);
+  // Sends now the answers that have been taken.
+  void flush();
 
   // Begins a clean stop: accepts nothing more, closes idle connections, answers what is under way
   // with `Connection: close`. `done` is called on the loop when all connections are closed, at

@@ -1,7 +1,10 @@
 #include "src/net/inbound.h"
 
+#include <sys/socket.h>
+#include <sys/uio.h>
+
 #include <array>
-#include <boost/asio/buffer.hpp>
+#include <cerrno>
 #include <utility>
 
 #include "src/net/address.h"
@@ -39,7 +42,7 @@ Inbound::Inbound(tcp::socket socket, const Options& options, InboundEvents& even
 
 void Inbound::start() {
   set_peer_options(socket_, options_.silence_max);
-  read();
+  wait();
 }
 
 void Inbound::close() {
@@ -54,18 +57,50 @@ void Inbound::identify(raft::MemberId member) {
   timer_.cancel();
 }
 
-void Inbound::read() {
+// Not a read of Asio's: the bytes may be taken by poll() before the loop comes to them.
+void Inbound::wait() {
+  socket_.async_wait(tcp::socket::wait_read,
+                     [self = shared_from_this()](const boost::system::error_code& error) {
+                       if (self->closed_) return;
+                       if (error) return self->end(error);
+                       self->poll();
+                       if (!self->closed_) self->wait();
+                     });
+}
+
+// A few buffers at once, then others have their turn; what is left wakes the next wait().
+void Inbound::poll() {
+  constexpr int kBuffersAtOnce = 4;
+  bool more = true;
+  for (int i = 0; i < kBuffersAtOnce && more && !closed_; ++i) more = read();
+}
+
+// False: there is nothing left.
+bool Inbound::read() {
   const auto space = reader_.space();
-  const std::array<asio::mutable_buffer, 2> buffers = {
-      asio::mutable_buffer(space[0].data(), space[0].size()),
-      asio::mutable_buffer(space[1].data(), space[1].size())};
-  socket_.async_read_some(buffers, [self = shared_from_this()](
-                                       const boost::system::error_code& error, std::size_t size) {
-    if (self->closed_) return;
-    if (!error) return self->on_read(size);
-    self->close();
-    self->events_.inbound_closed(*self, error);
-  });
+  std::array<iovec, 2> buffers = {iovec{space[0].data(), space[0].size()},
+                                  iovec{space[1].data(), space[1].size()}};
+  msghdr message{};
+  message.msg_iov = buffers.data();
+  message.msg_iovlen = buffers.size();
+  const auto size = ::recvmsg(socket_.native_handle(), &message, MSG_DONTWAIT);
+  if (size > 0) {
+    on_read(static_cast<std::size_t>(size));
+    return static_cast<std::size_t>(size) == space[0].size() + space[1].size();
+  }
+  if (size == 0) {
+    end(asio::error::eof);
+  } else if (errno == EINTR) {
+    return true;
+  } else if (errno != EAGAIN) {
+    end({errno, boost::system::system_category()});
+  }
+  return false;
+}
+
+void Inbound::end(const boost::system::error_code& why) {
+  close();
+  events_.inbound_closed(*this, why);
 }
 
 void Inbound::on_read(std::size_t size) {
@@ -78,8 +113,7 @@ void Inbound::on_read(std::size_t size) {
       self->refuse({raftkv::ErrorCode::invalid, "frame: its beginning came, but not its rest"});
     });
   }
-  if (const auto taken = reader_.received(size, sink_); !taken) return refuse(taken.error());
-  if (!closed_) read();
+  if (const auto taken = reader_.received(size, sink_); !taken) refuse(taken.error());
 }
 
 void Inbound::refuse(const Error& why) {

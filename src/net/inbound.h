@@ -21,6 +21,8 @@ class Inbound : public std::enable_shared_from_this<Inbound> {
           Stats& stats);
 
   void start();
+  // Reads what has come, now.
+  void poll();
   // Ends it for good: nothing is reported any more. May be called from within an event.
   void close();
 
@@ -30,8 +32,10 @@ class Inbound : public std::enable_shared_from_this<Inbound> {
   [[nodiscard]] const std::string& remote() const { return remote_; }
 
  private:
-  void read();
+  void wait();
+  bool read();
   void on_read(std::size_t size);
+  void end(const boost::system::error_code& why);
   void refuse(const Error& why);
 
   boost::asio::ip::tcp::socket socket_;

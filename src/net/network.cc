@@ -9,6 +9,7 @@
 #include <list>
 #include <map>
 #include <utility>
+#include <vector>
 
 #include "src/net/address.h"
 #include "src/net/events.h"
@@ -94,6 +95,8 @@ class Network::Impl : public OutboundEvents,
   void close();
   void send(const replica::PeerAddress& to, raft::Frame frame);
   void keep(std::span<const replica::PeerAddress> peers);
+  void flush();
+  void poll();
 
   std::string local_address() const {
     error_code error;
@@ -138,6 +141,9 @@ class Network::Impl : public OutboundEvents,
   // In the order in which they came. Strangers have sent no frame yet.
   std::list<std::shared_ptr<Inbound>> strangers_;
   std::map<raft::MemberId, std::shared_ptr<Inbound>> inbound_;
+  // Reused: what happens to a connection may take it out of the maps.
+  std::vector<std::shared_ptr<Outbound>> flushing_;
+  std::vector<std::shared_ptr<Inbound>> polling_;
   LogGate refused_gate_{5, 10s};
   LogGate accept_gate_{1, 10s};
 };
@@ -174,6 +180,14 @@ void Network::Impl::keep(std::span<const replica::PeerAddress> peers) {
     if (!kept.contains(peer)) connection->set_kept(false);
   }
   sweep_later();
+}
+
+void Network::Impl::flush() {
+  for (const auto& [peer, connection] : outbound_) {
+    if (connection->has_planned_flush()) flushing_.push_back(connection);
+  }
+  for (const auto& connection : flushing_) connection->flush_now();
+  flushing_.clear();
 }
 
 // The connection to a peer; a new one if the peer has moved.
@@ -273,6 +287,12 @@ void Network::Impl::admit(tcp::socket socket) {
   connection->start();
 }
 
+void Network::Impl::poll() {
+  for (const auto& [member, connection] : inbound_) polling_.push_back(connection);
+  for (const auto& connection : polling_) connection->poll();
+  polling_.clear();
+}
+
 Status Network::Impl::inbound_frame(Inbound& connection, SharedBytes frame) {
   const raft::MemberId from = sender_of(frame);
   if (auto taken = handlers_.receive(std::move(frame)); !taken) return taken;
@@ -357,6 +377,12 @@ void Network::send(const replica::PeerAddress& to, raft::Frame frame) {
 }
 void Network::keep(std::span<const replica::PeerAddress> peers) {
   impl_->keep(peers);
+}
+void Network::flush() {
+  impl_->flush();
+}
+void Network::poll() {
+  impl_->poll();
 }
 std::string Network::local_address() const {
   return impl_->local_address();

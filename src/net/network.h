@@ -1,6 +1,6 @@
 // Network: the peer connections of a node over TCP, one per peer and direction. Everything happens
 // on one loop; no function and no callback blocks, and no callback is called from within a function
-// of the Network.
+// of the Network but flush() and poll().
 //
 // A process that dies is noticed at once: its sockets are closed by its kernel, on the connections
 // to it and from it. A machine that vanishes without a word is noticed by Raft's own timeouts, and
@@ -53,6 +53,10 @@ class Network final : public replica::PeerNetwork {
 
   void send(const replica::PeerAddress& to, raft::Frame frame) override;
   void keep(std::span<const replica::PeerAddress> peers) override;
+  // Sends now what waits to be sent, before the loop comes to it.
+  void flush();
+  // Takes now what peers have sent, before the loop comes to it: calls handlers.
+  void poll();
 
   // As bound: HOST:PORT.
   [[nodiscard]] std::string local_address() const;

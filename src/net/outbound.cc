@@ -164,15 +164,18 @@ void Outbound::watch(std::uint64_t attempt) {
 
 // Once for all frames of a turn of the loop.
 void Outbound::flush_soon() {
-  if (flushing_ || outbox_.empty()) return;
-  flushing_ = true;
+  if (flush_planned_ || blocked_ || outbox_.empty()) return;
+  flush_planned_ = true;
   asio::post(socket_.get_executor(), [self = shared_from_this(), attempt = attempt_] {
-    if (attempt == self->attempt_) self->flush();
+    if (attempt == self->attempt_) self->flush_now();
   });
 }
 
+void Outbound::flush_now() {
+  if (std::exchange(flush_planned_, false)) flush();
+}
+
 void Outbound::flush() {
-  flushing_ = false;
   while (!outbox_.empty()) {
     const auto pieces = outbox_.gather();
     msghdr message{};
@@ -191,10 +194,11 @@ void Outbound::flush() {
 }
 
 void Outbound::wait_writable() {
-  flushing_ = true;
+  blocked_ = true;
   socket_.async_wait(tcp::socket::wait_write,
                      [self = shared_from_this(), attempt = attempt_](const ErrorCode& error) {
                        if (attempt != self->attempt_) return;
+                       self->blocked_ = false;
                        if (error) return self->fail(error);
                        self->flush();
                      });
@@ -212,7 +216,7 @@ void Outbound::fail(const ErrorCode& why) {
     // What was in flight is gone with the connection, and what waited behind it is stale.
     stats_.frames_dropped += outbox_.frames();
     outbox_.clear();
-    flushing_ = false;
+    flush_planned_ = blocked_ = false;
   }
   ++attempt_;
   ErrorCode ignored;

@@ -30,6 +30,9 @@ class Outbound : public std::enable_shared_from_this<Outbound> {
 
   // Queues the frame, connects if need be. Best effort.
   void send(raft::Frame frame);
+  // What send() has queued goes out when the loop comes to it, or at flush_now().
+  [[nodiscard]] bool has_planned_flush() const { return flush_planned_; }
+  void flush_now();
   // Whether to stay connected without anything to send.
   void set_kept(bool kept);
   // The peer lives: do not wait any longer before connecting again.
@@ -72,9 +75,10 @@ class Outbound : public std::enable_shared_from_this<Outbound> {
 
   State state_ = State::idle;
   bool kept_ = false;
-  bool failing_ = false;   // no connection since a failure
-  bool gone_ = false;      // and a failure since then said that no process is there
-  bool flushing_ = false;  // a flush is posted, or waits until the socket takes more
+  bool failing_ = false;        // no connection since a failure
+  bool gone_ = false;           // and a failure since then said that no process is there
+  bool flush_planned_ = false;  // and posted
+  bool blocked_ = false;        // until the socket takes more
   std::uint64_t attempt_ =
       0;  // which connection a completion belongs to: late ones of older ones are ignored
   Duration pause_{};

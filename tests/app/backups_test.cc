@@ -41,8 +41,8 @@ class BackupsTest : public testing::Test {
   // Lets the loop run until something has been told.
   template <typename T>
   T wait_for(std::optional<T>& told) {
-    loop_.restart();
-    while (!told) loop_.run_one_for(60s);
+    context_.restart();
+    while (!told) context_.run_one_for(60s);
     return std::move(*std::exchange(told, std::nullopt));
   }
   Result<Backups::Opened> open() {
@@ -57,10 +57,11 @@ class BackupsTest : public testing::Test {
   }
   std::string metrics() { return metrics_.text({}); }
 
-  boost::asio::io_context loop_{1};
-  // The thread's completions are posted: the loop has something to wait for.
+  boost::asio::io_context context_{1};
+  Loop loop_{context_};
+  // A thread reports: the loop has something to wait for.
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_ =
-      boost::asio::make_work_guard(loop_);
+      boost::asio::make_work_guard(context_);
   HandClock clock_;
   kv::MemoryStore contents_;
   replica::StateStore states_{contents_};

@@ -1,7 +1,13 @@
-// The real clock and the real worker on a real loop.
+// The order of the loop; the real clock and the real worker on it.
+#include "src/app/loop.h"
+
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
+#include <functional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -13,46 +19,100 @@ namespace {
 
 namespace asio = boost::asio;
 
-TEST(LoopClock, TurnsOnceForAllThatAskedBefore) {
-  asio::io_context loop{1};
-  LoopClock clock(loop);
-  int turns = 0;
-  clock.attach([] {}, [&] { ++turns; });
-  clock.turn_soon();
-  clock.turn_soon();
-  loop.poll();
-  EXPECT_EQ(turns, 1);
-  clock.turn_soon();
-  loop.restart();
-  loop.poll();
-  EXPECT_EQ(turns, 2);
+// A Loop whose steps a test sees, in order.
+struct Steps {
+  asio::io_context context{1};
+  Loop loop{context};
+  std::vector<std::string> seen;
+
+  Steps() {
+    loop.attach([this] { seen.emplace_back("turn"); }, [this] { seen.emplace_back("peers"); });
+  }
+  void input(std::function<void()> what) { asio::post(context, std::move(what)); }
+  std::ptrdiff_t count(const std::string& step) const { return std::ranges::count(seen, step); }
+};
+
+TEST(Loop, TurnsOnceForAllThatAskedBefore) {
+  Steps steps;
+  for (int i = 0; i < 3; ++i) steps.input([&] { steps.loop.turn_soon(); });
+  steps.loop.run();
+  EXPECT_EQ(steps.seen, std::vector<std::string>{"turn"});
+  steps.context.restart();
+  steps.loop.run();
+  EXPECT_EQ(steps.count("turn"), 1) << "nobody asked again";
 }
 
-TEST(LoopClock, TurnsAfterTheInputsThatAreReady) {
-  asio::io_context loop{1};
-  LoopClock clock(loop);
-  std::vector<int> order;
-  clock.attach([] {}, [&] { order.push_back(0); });
-  asio::post(loop, [&] {
-    clock.turn_soon();
-    order.push_back(1);
+TEST(Loop, TurnsWhenNoInputIsReady) {
+  Steps steps;
+  steps.input([&] {
+    steps.loop.turn_soon();
+    steps.seen.emplace_back("first");
   });
-  asio::post(loop, [&] { order.push_back(2); });
-  loop.poll();
-  EXPECT_EQ(order, (std::vector<int>{1, 2, 0}));
+  steps.input([&] { steps.seen.emplace_back("second"); });
+  steps.loop.run();
+  EXPECT_EQ(steps.seen, (std::vector<std::string>{"first", "second", "turn"}));
+}
+
+TEST(Loop, TurnsBetweenManyInputsAndLooksAtPeersBefore) {
+  Steps steps;
+  constexpr std::size_t kInputs = 3 * Loop::kInputsPerTurn + 1;
+  for (std::size_t i = 0; i < kInputs; ++i) {
+    steps.input([&] {
+      steps.loop.turn_soon();
+      steps.seen.emplace_back("input");
+    });
+  }
+  steps.loop.run();
+  EXPECT_EQ(steps.count("turn"), 4);
+  EXPECT_EQ(steps.count("peers"), 3);
+  EXPECT_EQ(steps.seen[Loop::kInputsPerTurn], "peers");
+  EXPECT_EQ(steps.seen[Loop::kInputsPerTurn + 1], "turn");
+}
+
+// A disk that is done does not wait behind the requests that are ready.
+TEST(Loop, ReportsOvertakeInputsAndTurnAtOnce) {
+  Steps steps;
+  steps.input([&] {
+    steps.seen.emplace_back("input");
+    steps.loop.report(
+        [&](const Status&) {
+          steps.seen.emplace_back("report");
+          steps.loop.turn_soon();
+        },
+        {});
+  });
+  steps.input([&] { steps.seen.emplace_back("input"); });
+  steps.loop.run();
+  EXPECT_EQ(steps.seen, (std::vector<std::string>{"input", "report", "turn", "input"}));
+}
+
+TEST(Loop, AReportWakesIt) {
+  Steps steps;
+  auto work = asio::make_work_guard(steps.context);
+  std::thread other([&] {
+    steps.loop.report(
+        [&](const Status&) {
+          steps.loop.turn_soon();
+          work.reset();
+        },
+        {});
+  });
+  steps.loop.run();
+  other.join();
+  EXPECT_EQ(steps.seen, std::vector<std::string>{"turn"});
 }
 
 TEST(LoopClock, WakesAtTheLastTimeThatWasAskedFor) {
-  asio::io_context loop{1};
+  asio::io_context context{1};
+  Loop loop(context);
+  loop.attach([] {}, [] {});
   LoopClock clock(loop);
   int expired = 0;
   Time at;
-  clock.attach(
-      [&] {
-        ++expired;
-        at = clock.now();
-      },
-      [] {});
+  clock.attach([&] {
+    ++expired;
+    at = clock.now();
+  });
   const Time start = clock.now();
   clock.wake_at(start + 5ms);
   clock.wake_at(start + 20ms);  // later: the timer is armed anew only when the first has passed
@@ -62,16 +122,18 @@ TEST(LoopClock, WakesAtTheLastTimeThatWasAskedFor) {
 
   clock.wake_at(start + 1h);
   clock.wake_at(clock.now() + 1ms);  // earlier
-  loop.restart();
+  context.restart();
   loop.run();
   EXPECT_EQ(expired, 2);
 }
 
 TEST(LoopClock, DoesNotWakeWhenNobodyWantsItAnyMore) {
-  asio::io_context loop{1};
+  asio::io_context context{1};
+  Loop loop(context);
+  loop.attach([] {}, [] {});
   LoopClock clock(loop);
   int expired = 0;
-  clock.attach([&] { ++expired; }, [] {});
+  clock.attach([&] { ++expired; });
   clock.wake_at(clock.now() + 1ms);
   clock.wake_at(kNever);
   loop.run();
@@ -79,8 +141,10 @@ TEST(LoopClock, DoesNotWakeWhenNobodyWantsItAnyMore) {
 }
 
 TEST(ThreadWorker, RunsJobsInOrderOffTheLoopAndReportsOnIt) {
-  asio::io_context loop{1};
-  auto work = asio::make_work_guard(loop);
+  asio::io_context context{1};
+  Loop loop(context);
+  loop.attach([] {}, [] {});
+  auto work = asio::make_work_guard(context);
   ThreadWorker worker(loop, "test");
   const auto loop_thread = std::this_thread::get_id();
   std::vector<int> ran;  // by the worker only
@@ -108,7 +172,8 @@ TEST(ThreadWorker, RunsJobsInOrderOffTheLoopAndReportsOnIt) {
 }
 
 TEST(ThreadWorker, FinishesWhatItWasGivenBeforeItStops) {
-  asio::io_context loop{1};
+  asio::io_context context{1};
+  Loop loop(context);
   int ran = 0;
   {
     ThreadWorker worker(loop, "test");

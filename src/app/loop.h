@@ -1,0 +1,66 @@
+// Loop: the order in which a node's one thread does what is ready. Asio alone takes everything in
+// the order in which it became ready: with many clients, what a worker reports and what a peer has
+// sent would wait behind a hundred requests, and the Host's turn behind a hundred more. So:
+//
+//   1. what workers report, and then the Host's turn at once: a disk that is done gets its next
+//      write, a client its answer
+//   2. inputs, one by one: requests, frames, timers
+//   3. a turn when no input is ready or a few have been taken; before the latter, what peers sent
+#pragma once
+
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <cstddef>
+#include <functional>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "src/replica/ports.h"
+
+namespace raftkv::app {
+
+class Loop {
+ public:
+  // Inputs that are taken before a turn that was asked for. More: larger batches, fewer messages;
+  // fewer: each waits for less.
+  static constexpr std::size_t kInputsPerTurn = 32;
+
+  // `context` must outlive it, and is run by nobody else while run() does.
+  explicit Loop(boost::asio::io_context& context) : context_(context) {}
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  [[nodiscard]] boost::asio::io_context& context() { return context_; }
+
+  // What to call: `turn` is Host::turn and what goes with it; `peers` looks whether peers have sent
+  // something, out of turn. Before run(); both outlive its last run.
+  void attach(std::move_only_function<void()> turn, std::move_only_function<void()> peers);
+
+  // Calls `turn` once, soon. Asked for again before that, it is one call. On the loop.
+  void turn_soon() { turn_asked_ = true; }
+  // Calls `done` with this, before any input that is ready. Any thread.
+  void report(replica::Done done, Status status);
+
+  // Until the context is stopped, or has nothing left to wait for.
+  void run();
+
+ private:
+  using Reports = std::vector<std::pair<replica::Done, Status>>;
+  void take_reports();
+  void turn();
+
+  boost::asio::io_context& context_;
+  std::move_only_function<void()> turn_;
+  std::move_only_function<void()> peers_;
+  bool turn_asked_ = false;
+  bool urgent_ = false;     // workers have reported since the last turn
+  std::size_t inputs_ = 0;  // since the last turn
+
+  std::mutex mutex_;  // of the next line
+  Reports reports_;
+  std::atomic<bool> reported_ = false;
+  Reports taking_;
+};
+
+}  // namespace raftkv::app
