@@ -42,7 +42,6 @@ constexpr std::array<MarkText, kMarks> kTexts = {{
     {Mark::leadership_handed_over, "leadership handed over", "diss. 3.10", "a follower campaigned at once because its leader asked it to"},
     {Mark::transfer_waited_for_the_log, "transfer waited for the log", "diss. 3.10", "the target of a transfer had to catch up first"},
     {Mark::transfer_timed_out, "transfer timed out", "diss. 3.10", "the target did not take over within an election timeout: the leader goes on"},
-    {Mark::transfers_target_left, "transfers target left", "diss. 3.10", "the target of a transfer stopped being a voter"},
     {Mark::timeout_now_repeated, "timeout now repeated", "diss. 3.10", "TimeoutNow may have been lost: it was sent again"},
     {Mark::timeout_now_came_too_late, "timeout now came too late", "diss. 3.10", "TimeoutNow reached a node that has another leader, or may not campaign"},
     {Mark::write_refused_during_a_transfer, "write refused during a transfer", "diss. 3.10", "a leader that hands over takes no writes"},

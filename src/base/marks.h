@@ -50,7 +50,6 @@ enum class Mark : std::uint8_t {
   leadership_handed_over,
   transfer_waited_for_the_log,
   transfer_timed_out,
-  transfers_target_left,
   timeout_now_repeated,
   timeout_now_came_too_late,
   write_refused_during_a_transfer,

@@ -152,11 +152,6 @@ void Raft::configuration_in_force() {
     progress.departing = configuration().find(id) == nullptr;
     if (progress.departing) close_stream(id);
   }
-  if (transfer_ && !configuration().is_voter(transfer_->target)) {
-    mark(Mark::transfers_target_left);
-    out_.events.push_back(TransferEnded{transfer_->target, false});
-    transfer_.reset();
-  }
 }
 
 // Only what is above the commit index can still roll back.
@@ -167,6 +162,7 @@ void Raft::forget_old_configurations() {
 }
 
 void Raft::propose_configuration(const Configuration& configuration) {
+  CHECK(!transfer_, "the target of a transfer stays a voter");
   std::string buffer(kEntryHeaderSize, '\0');
   configuration.encode(buffer);
   append_own(EntryDraft(EntryKind::configuration, std::move(buffer)));

@@ -125,7 +125,7 @@ void Raft::refuse_append(const Envelope& envelope, const AppendEntries& request)
   const Index hint = log_.last_index_not_above(request.prev_log_index, request.prev_log_term);
   const bool gap = request.prev_log_index > log_.last_index();
   mark(gap ? Mark::append_left_a_gap : Mark::append_contradicted_the_log);
-  if (hint.next() < std::min(request.prev_log_index, log_.last_index()))
+  if (hint < std::min(request.prev_log_index, log_.last_index()))
     mark(Mark::followers_hint_jumped_over_a_term);
   AppendEntriesReply reply;
   reply.match_index = std::min(matched_, stable_.index());
