@@ -832,7 +832,13 @@ void Invariants::found(std::size_t node, const FoundOnDisk& found,
   if (found.promise_lost) {
     found_less(node, found, log);
   } else {
+    const bool lost = ghost.state_lost;
     check_found(node, found, under_way, log);
+    // A snapshot that is found installed may have lost its state at rest since.
+    if (lost) {
+      ghost.state_lost = true;
+      ghost.durable_state = Index();
+    }
     // A state that is lost has nothing synced, and the log begins where it did.
     const bool whole = !ghost.damaged && !ghost.state_lost;
     if (whole && found.first > Index(1)) durable_cut(node, found.first);

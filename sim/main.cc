@@ -38,7 +38,11 @@ void add_duration(CLI::App* app, raftkv::Duration& duration) {
 void add_outputs(CLI::App* app, TallyOutputs& outputs) {
   app->add_flag("--marks", outputs.marks,
                 "prints how many seeds came to each rare moment, and which did first");
-  app->add_flag("--every-mark", outputs.every_mark, "fails if no seed came to one of them");
+  CLI::Option* every =
+      app->add_flag("--every-mark", outputs.every_mark, "fails if no seed came to one of them");
+  app->add_option("--but", outputs.but, "but these: names, each with a --but of its own")
+      ->needs(every)
+      ->allow_extra_args(false);
   app->add_option("--json", outputs.json, "writes the results to this file, for merge");
 }
 void add_storage(CLI::App* app, std::optional<bool>& leveldb, const std::string& otherwise) {

@@ -153,14 +153,15 @@ void SimWorker::on_run() {
   result_ = jobs_.front().first();
   state_ = State::ran;
   node_.storage().job_ran();
-  // The log worker's completion takes a moment to reach the loop: a crash may find it durable and
-  // unsaid.
-  if (kind_ != WorkerKind::log) {
+  // What the log and the apply worker have done takes a moment to reach the loop: a crash may find
+  // it durable and unsaid, a read may see more than was reported.
+  if (kind_ != WorkerKind::log && kind_ != WorkerKind::apply) {
     // Power was lost within it: nobody hears of its end.
     if (!node_.storage().frozen()) on_done();
     return;
   }
-  push(EventKind::job_done, kernel_.disks.between(Duration(0), kernel_.options.work_max));
+  const Duration heard_max = std::min(kernel_.options.work_max, kernel_.options.sync_max);
+  push(EventKind::job_done, kernel_.disks.between(Duration(0), heard_max));
 }
 
 void SimWorker::on_done() {
@@ -272,14 +273,17 @@ void Process::check() {
   if (turn_asked_) return;
   const raft::Raft& raft = host_->raft();
   kernel_.invariants.turned(node_.number(), raft);
-  if (host_->applied().applied != applied_seen_) {
-    applied_seen_ = host_->applied().applied;
-    const bool looks = kernel_.invariants.wants_contents(node_.number(), applied_seen_);
-    kernel_.invariants.applied(node_.number(), host_->applied(),
-                               looks ? node_.storage().contents() : nullptr);
-  }
   kernel_.trace.mix(raft.current_term().value << 8 | static_cast<std::uint64_t>(raft.role()));
   kernel_.trace.mix(raft.commit_index().value << 20 ^ raft.log().last_index().value);
+}
+
+// At once, whenever the turn comes: before it the next batch may be applied.
+void Process::check_applied() {
+  if (host_->applied().applied == applied_seen_) return;
+  applied_seen_ = host_->applied().applied;
+  const bool looks = kernel_.invariants.wants_contents(node_.number(), applied_seen_);
+  kernel_.invariants.applied(node_.number(), host_->applied(),
+                             looks ? node_.storage().contents() : nullptr);
 }
 
 void Process::on_frame(FrameInFlight frame) {
@@ -319,6 +323,7 @@ void Process::on_job(EventKind kind, std::uint32_t worker) {
   } else {
     workers_[worker].on_done();
   }
+  check_applied();
   after_input();
 }
 

@@ -113,6 +113,7 @@ class Process final : public replica::Clock,
   // After every event that reached the Host: turns if that needs no event of its own, and checks.
   void after_input();
   void check();
+  void check_applied();
   void look_at_frame(const SharedBytes& bytes, Endpoint to);
   void answer(std::uint32_t exchange, http::HttpResponse response);
   [[nodiscard]] Instant instant_of(Time time) const;

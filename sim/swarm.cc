@@ -14,7 +14,13 @@ namespace raftkv::sim {
 namespace {
 
 // The streams of a seed's drawing; those of the run itself are Stream's (kernel.h).
-enum class Draw : std::uint64_t { shape = 101, workload = 102, faults = 103, storage = 104 };
+enum class Draw : std::uint64_t {
+  shape = 101,
+  workload = 102,
+  faults = 103,
+  storage = 104,
+  aim = 105
+};
 
 Prng stream_of(std::uint64_t seed, Draw which) {
   return Prng(seed).split(static_cast<std::uint64_t>(which));
@@ -87,9 +93,8 @@ void draw_times(Prng& prng, Options& options) {
   options.client_timeout = options.election_timeout * static_cast<std::int64_t>(prng.between(2, 8));
 }
 
-// In most runs logs are cut, in many so early that who is away for a moment needs a snapshot.
+// Logs are cut, in many runs so early that who is away for a moment needs a snapshot.
 void draw_compaction(Prng& prng, Options& options) {
-  if (one_in(prng, 4)) return;
   options.state_sync_bytes = prng.between(100, 10'000);
   options.log_cut_step_bytes = prng.between(1, 6'000);
   options.log_kept_bytes = one_in(prng, 3) ? prng.between(0, 200) : prng.between(0, 10'000);
@@ -99,6 +104,15 @@ void draw_compaction(Prng& prng, Options& options) {
   options.snapshot_window_chunks = prng.between(1, 6);
   options.snapshot_stall_max =
       options.election_timeout * static_cast<std::int64_t>(prng.between(1, 8));
+}
+
+// A state machine that is behind its log; not where messages are so small that nobody catches up.
+void draw_slow_state_machine(Prng& prng, Options& options) {
+  const Options defaults;
+  const bool large = options.entries_per_message_max == defaults.entries_per_message_max &&
+                     options.bytes_per_message_max == defaults.bytes_per_message_max &&
+                     options.inflight_bytes_max == defaults.inflight_bytes_max;
+  if (large) options.work_max = prng.between(2ms, 60ms);
 }
 
 void draw_limits(Prng& prng, Options& options) {
@@ -112,13 +126,40 @@ void draw_limits(Prng& prng, Options& options) {
   if (one_in(prng, 8)) options.reads_waiting_max = prng.between(1, 8);
   if (half(prng)) options.state_sync_bytes = prng.between(100, 20'000);
   if (one_in(prng, 4)) options.forward = 1;
-  draw_compaction(prng, options);
-  // A state machine that is behind its log; not where messages are so small that nobody catches up.
+  if (!one_in(prng, 4)) draw_compaction(prng, options);
+  if (one_in(prng, 3)) draw_slow_state_machine(prng, options);
+}
+
+// --- aims: some runs look for one kind of rare moment only ---
+
+enum class Aim : std::uint64_t { quarrels, changes, snapshots, none };
+
+Aim draw_aim(Prng prng) {
+  const std::uint64_t drawn = prng.below(16);
+  return drawn < static_cast<std::uint64_t>(Aim::none) ? static_cast<Aim>(drawn) : Aim::none;
+}
+
+// Messages that arrive, and soon: what matters is who is cut off when, and what is on which disk.
+void aim_shape(Prng prng, Aim aim, Options& options) {
+  if (aim == Aim::none) return;
+  constexpr std::array<std::uint64_t, 3> kVoters = {3, 3, 5};
+  options.voters = pick(prng, kVoters);
+  options.learners = 0;
+  options.loss_ppm = options.corrupt_ppm = options.tail_ppm = options.bandwidth = 0;
+  options.latency_min = spread(prng, 50us, 300us);
+  options.latency_max = options.latency_min + spread(prng, 50us, 1ms);
+  options.sync_max = options.sync_min + spread(prng, 50us, 5ms);
+  if (aim != Aim::snapshots) return;
   const Options defaults;
-  const bool large = options.entries_per_message_max == defaults.entries_per_message_max &&
-                     options.bytes_per_message_max == defaults.bytes_per_message_max &&
-                     options.inflight_bytes_max == defaults.inflight_bytes_max;
-  if (large && one_in(prng, 3)) options.work_max = prng.between(2ms, 60ms);
+  options.entries_per_message_max = defaults.entries_per_message_max;
+  options.bytes_per_message_max = defaults.bytes_per_message_max;
+  options.inflight_messages_max = defaults.inflight_messages_max;
+  options.inflight_bytes_max = defaults.inflight_bytes_max;
+  draw_compaction(prng, options);
+  options.state_sync_bytes = prng.between(100, 1'000);
+  options.log_cut_step_bytes = prng.between(1, 300);
+  options.log_kept_bytes = prng.between(0, 200);
+  draw_slow_state_machine(prng, options);
 }
 
 // --- workload: what clients do ---
@@ -193,10 +234,14 @@ void draw_operations(Prng& prng, const Workload& work, Options& options) {
 
 // --- faults ---
 
+constexpr std::uint32_t kAimedLabels = 1'000'000;  // no run has so many others
+
 // Draws episodes of one kind of fault after the other into the schedule.
 class Faults {
  public:
-  Faults(Prng prng, Options& options) : prng_(prng), options_(options) {}
+  // Cuts have labels behind `labels`.
+  Faults(Prng prng, Options& options, std::uint32_t labels = 0)
+      : prng_(prng), options_(options), labels_(labels) {}
 
   void draw_all(std::uint64_t intensity_percent) {
     const auto exists = [&] { return prng_.chance(intensity_percent, 100); };
@@ -224,6 +269,28 @@ class Faults {
     if (exists()) episodes(1s, 8s, [&](Duration t) { strike_anywhere(t); });
     if (exists()) episodes(2s, 10s, [&](Duration t) { failing_disk(t); });
     if (exists()) episodes(2s, 12s, [&](Duration t) { rot(t); });
+    sort_by_time();
+  }
+
+  void draw_aim(Aim aim) {
+    if (aim == Aim::quarrels)
+      episodes(1s, 3s, [&](Duration t) { half(prng_) ? quarrel(t) : diverge(t); });
+    if (aim == Aim::changes) episodes(1s, 3s, [&](Duration t) { interrupt_a_change(t); });
+    if (aim == Aim::snapshots) episodes(1s, 3s, [&](Duration t) { hurry_snapshots(t); });
+    sort_by_time();
+  }
+
+  // Faults that are aimed: rows of actions that lead to moments which independent ones hardly ever
+  // come to (docs/simulation.md, "Marks").
+  void draw_aimed(std::uint64_t intensity_percent) {
+    const auto exists = [&] { return prng_.chance(intensity_percent, 100); };
+    if (exists()) episodes(3s, 15s, [&](Duration t) { quarrel(t); });
+    if (exists()) episodes(3s, 15s, [&](Duration t) { interrupt_a_change(t); });
+    if (exists()) {
+      if (half(prng_)) draw_slow_state_machine(prng_, options_);
+      episodes(2s, 8s, [&](Duration t) { hurry_snapshots(t); });
+    }
+    if (exists() && options_.spares > 0) join_too_late(prng_.between(Duration(0), 10s));
     sort_by_time();
   }
 
@@ -419,9 +486,124 @@ class Faults {
     }
   }
 
+  // Every node of the beginning, whatever has become of it.
+  void start_all(Duration t) {
+    for (std::uint64_t i = 1; i <= options_.voters + options_.learners; ++i)
+      add(t, start(node(static_cast<int>(i))));
+  }
+  Duration election_timeouts(std::uint64_t least, std::uint64_t most) {
+    return options_.election_timeout * static_cast<std::int64_t>(prng_.between(least, most));
+  }
+
+  // Leaders that are cut off one after the other, each with writes that it can give to nobody: logs
+  // that differ in several terms (Figure 7).
+  void quarrel(Duration t) {
+    const std::uint64_t rounds = prng_.between(1, 4);
+    const bool heals_first = half(prng_);
+    for (std::uint64_t i = 0; i < rounds; ++i) {
+      const std::uint32_t label = ++labels_;
+      add(t, isolate(leader()).named(label));
+      write_in_vain(t);
+      t += prng_.between(options_.election_timeout, options_.election_timeout * 3);
+      // The one before comes back just when the next is cut off, or before.
+      add(heals_first ? t - 1ms : t + 1ms, heal(label));
+    }
+  }
+
+  void write_in_vain(Duration t) {
+    const std::uint64_t writes = prng_.between(1, 8);
+    for (std::uint64_t w = 0; w < writes; ++w) {
+      const std::string key = fmt::format("q{}", half(prng_) ? 0 : writes_);
+      add(t + prng_.between(1us, options_.election_timeout / 2),
+          put(key, fmt::format("w{}", ++writes_)).through(deposed_leader()).by(kQuarrellers));
+    }
+  }
+
+  // One leader is cut off with entries of its own; the next, too, before its first entry is on
+  // another's disk, which loses its power. The first comes back, and may lead again: then the
+  // second has entries of a later term than the leader has at the same places (Figure 7, f).
+  void diverge(Duration t) {
+    for (std::uint64_t i = 1; i <= nodes(); ++i)
+      add(t, disk(node(static_cast<int>(i)), prng_.between(5, 40)));
+    const std::uint32_t first = ++labels_;
+    const std::uint32_t second = ++labels_;
+    add(t, isolate(leader()).named(first));
+    write_in_vain(t);
+    t += prng_.between(options_.election_timeout, options_.election_timeout * 3);
+    add(t, isolate(leader()).named(second));
+    write_in_vain(t);
+    add(t + 1us, power(follower()));
+    add(t + 2us, heal(first));
+    start_all(t + 1ms);
+    t += election_timeouts(2, 6);
+    add(t, heal(second));
+    for (std::uint64_t i = 1; i <= nodes(); ++i) add(t, disk(node(static_cast<int>(i)), 1));
+  }
+
+  // A change of members or of the leader, and then the leader is gone within a few messages.
+  void interrupt_a_change(Duration t) {
+    const Who who = someone();
+    const bool hands_over = one_in(prng_, 3);
+    add(t, hands_over ? transfer(who) : remove(who));
+    const Duration then = t + spread(prng_, options_.latency_min, options_.election_timeout / 2);
+    const std::uint64_t kind = prng_.below(4);
+    if (kind == 0) add(then, kill(leader()));
+    if (kind == 1) add(then, power(leader()));
+    if (kind == 2) add(then, reset(leader(), who));
+    const std::uint32_t label = ++labels_;
+    if (kind == 3) add(then, isolate(leader()).named(label));
+    const Duration end = then + election_timeouts(1, 6);
+    if (kind == 3) add(end, heal(label));
+    start_all(end);
+  }
+
+  // Nodes get snapshots onto slow disks while the leadership goes around.
+  void hurry_snapshots(Duration t) {
+    const std::uint64_t count = prng_.between(1, 2);
+    std::vector<Who> behind;
+    const bool together = half(prng_);
+    Duration first_back = options_.duration;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const Who who = behind.emplace_back(someone_fixed());
+      const std::uint32_t label = ++labels_;
+      const bool loses = !together && half(prng_);
+      add(t, loses ? damage(who) : isolate(who).named(label));
+      // At once, too: while those who have more to apply are still at it.
+      const Duration away = loses && half(prng_) ? prng_.between(Duration(1us), 20ms)
+                                                 : spread(prng_, options_.latency_max * 2,
+                                                          options_.election_timeout * 8);
+      const Duration back = together && i > 0 ? first_back : t + away;
+      first_back = std::min(first_back, back);
+      add(back, loses ? start(who) : heal(label));
+      if (half(prng_)) continue;
+      add(back, disk(who, prng_.between(2, 30)));
+      add(back + election_timeouts(4, 8), disk(who, 1));
+    }
+    const std::uint64_t transfers = prng_.between(2, 20);
+    const Duration apart = spread(prng_, options_.latency_max, options_.election_timeout / 4);
+    Duration when = first_back;
+    for (std::uint64_t i = 0; i < transfers; ++i) {
+      when += prng_.between(Duration(1us), apart * 2);
+      const bool other = one_in(prng_, 3);
+      add(when, transfer(other ? someone_fixed() : behind[prng_.below(behind.size())]));
+    }
+  }
+
+  // A node asks to join, does not hear that it may, and is removed before it asks again.
+  void join_too_late(Duration t) {
+    const Who who = node(static_cast<int>(options_.voters + options_.learners + 1));
+    const std::uint32_t label = ++labels_;
+    add(t, deafen(who).named(label));
+    add(t, start(who));
+    add(t + election_timeouts(1, 3), remove(who));
+    add(t + election_timeouts(4, 8), heal(label));
+  }
+
+  static constexpr int kQuarrellers = 99;  // a client of their own
   Prng prng_;
   Options& options_;
-  std::uint32_t labels_ = 0;
+  std::uint32_t labels_;
+  std::uint64_t writes_ = 0;  // of quarrels
 };
 
 }  // namespace
@@ -432,11 +614,13 @@ Options draw_options(std::uint64_t seed, const SwarmOverrides& overrides) {
   options.duration = overrides.duration;
   Prng shape = stream_of(seed, Draw::shape);
   draw_nodes(shape, options);
-  if (overrides.voters > 0) options.voters = overrides.voters;
   draw_network(shape, options);
   draw_disks(shape, options);
   draw_times(shape, options);
   draw_limits(shape, options);
+  const Aim aim = draw_aim(stream_of(seed, Draw::aim));
+  aim_shape(shape.split(1), aim, options);
+  if (overrides.voters > 0) options.voters = overrides.voters;
   Prng work = stream_of(seed, Draw::workload);
   Workload workload = draw_workload(work);
   Prng storage = stream_of(seed, Draw::storage);
@@ -446,8 +630,14 @@ Options draw_options(std::uint64_t seed, const SwarmOverrides& overrides) {
   Prng faults = stream_of(seed, Draw::faults);
   constexpr std::array<std::uint64_t, 4> kIntensities = {10, 30, 50, 90};
   const std::uint64_t intensity = pick(faults, kIntensities);
+  Faults aimed(faults.split(2), options, kAimedLabels);
+  if (aim != Aim::none) {
+    aimed.draw_aim(aim);
+    return options;
+  }
   Faults(faults.split(1), options).draw_all(intensity);
   if (options.leveldb != 0) Faults(storage.split(1), options).draw_disk_faults(intensity);
+  aimed.draw_aimed(intensity);
   return options;
 }
 

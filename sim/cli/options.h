@@ -26,9 +26,10 @@ struct RunCommand {
 };
 // What is said of a hunt beside its summary.
 struct TallyOutputs {
-  bool marks = false;       // how many seeds reached each mark, and which did first
-  bool every_mark = false;  // a mark that no seed reached is a failure
-  std::string json;         // file; "": none
+  bool marks = false;            // how many seeds reached each mark, and which did first
+  bool every_mark = false;       // a mark that no seed reached is a failure
+  std::vector<std::string> but;  // names of marks that are none
+  std::string json;              // file; "": none
 };
 struct SwarmCommand {
   std::uint64_t first = 1;

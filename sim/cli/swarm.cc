@@ -180,11 +180,14 @@ class Swarm {
 
 // --- what is said at the end; the exit code ---
 
-bool every_mark_reached(const Tally& tally) {
-  for (const Mark mark : tally.unreached()) {
+bool every_mark_reached(const Tally& tally, const std::vector<std::string>& but) {
+  std::vector<Mark> unreached = tally.unreached();
+  std::erase_if(unreached,
+                [&](Mark mark) { return std::ranges::find(but, text_of(mark).name) != but.end(); });
+  for (const Mark mark : unreached) {
     fmt::print("no seed reached the mark '{}': {}\n", text_of(mark).name, text_of(mark).what);
   }
-  return tally.unreached().empty();
+  return unreached.empty();
 }
 
 int conclude(const Tally& tally, const TallyOutputs& outputs) {
@@ -195,7 +198,7 @@ int conclude(const Tally& tally, const TallyOutputs& outputs) {
   if (outputs.marks) fmt::print(out, "{}", tally.marks_table());
   if (!outputs.json.empty() && !write_file(outputs.json, tally.to_json())) return kExitUsage;
   fmt::print(out, "{}", tally.summary());
-  if (outputs.every_mark && !every_mark_reached(tally)) code = kExitViolated;
+  if (outputs.every_mark && !every_mark_reached(tally, outputs.but)) code = kExitViolated;
   return code;
 }
 
