@@ -234,7 +234,7 @@ void Host::Impl::reads_done(std::vector<Reads::Item>& items) {
       continue;
     }
     abandon(item.handle, Problem::internal, item.value.error().message);
-    if (item.value.error().code == ErrorCode::fatal) fail(item.value.error());
+    fail(item.value.error());
   }
 }
 
@@ -242,7 +242,8 @@ void Host::Impl::fetch_done(const Status& status, const raft::LogFetch& fetch,
                             std::vector<raft::Entry> entries) {
   wake();
   if (!takes_part()) return;
-  if (!status && status.error().code == ErrorCode::fatal) return fail(status.error());
+  // A leader that went on without them would ask again and again, and its followers would wait.
+  if (!status && status.error().code != ErrorCode::not_found) return fail(status.error());
   raft_.fetched(fetch, std::move(entries), now());
 }
 

@@ -33,9 +33,11 @@ bool Host::Impl::went_well(const Status& status) {
   return false;
 }
 
+// A state that cannot be sent because it is damaged: who leads with it keeps the others waiting.
 void Host::Impl::snapshot_opened(const Status& status, SnapshotStreams::Opened opened) {
   wake();
   if (!takes_part()) return;
+  if (!status && status.error().code == ErrorCode::corrupt) return fail(status.error());
   (void)went_well(status);
   if (!fatal_) raft_.snapshot_opened(opened.stream, std::move(opened.snapshot), now());
 }
@@ -43,6 +45,7 @@ void Host::Impl::snapshot_opened(const Status& status, SnapshotStreams::Opened o
 void Host::Impl::snapshot_read(const Status& status, SnapshotStreams::Read read) {
   wake();
   if (!takes_part()) return;
+  if (!status && status.error().code == ErrorCode::corrupt) return fail(status.error());
   if (went_well(status)) ports_.observer.observe(ChunkSent{read.chunk->data.size()});
   if (!fatal_) raft_.snapshot_read(read.stream, std::move(read.chunk), now());
 }

@@ -626,6 +626,19 @@ TEST_F(Cluster, StateThatCannotBeAppliedStopsTheNode) {
   EXPECT_TRUE(std::holds_alternative<Written>(world.ask(world.elect(), set("k", "w")).answer));
 }
 
+// It would meet the damage again and again, and as a leader keep the others waiting.
+TEST_F(Cluster, StateThatCannotBeReadStopsTheNode) {
+  const std::string leader = world.elect();
+  world.ask(leader, set("k", "v"));
+  world.run_for(1s);
+  world.node(leader).contents.damaged = true;
+  expect_failure(world.ask(leader, get("k", Level::stale)), Problem::internal, Effect::not_applied);
+  EXPECT_TRUE(world.host(leader).stopped());
+  ASSERT_TRUE(
+      world.run_until([&] { return !world.leader().empty() && world.leader() != leader; }, 10s));
+  EXPECT_EQ(value_of(world.ask(world.elect(), get("k", Level::consistent))), "v");
+}
+
 TEST_F(Cluster, RefusesMoreOpenRequestsThanItsLimit) {
   world.kill("n3");
   world.node("n3").options.requests_max = 4;

@@ -119,12 +119,14 @@ class World {
   std::set<Ticket> died_;
 };
 
-// A store whose disk can run full.
+// A store whose disk can run full, and whose values can be damaged.
 class FillableStore final : public kv::ReplaceableStore {
  public:
   bool full = false;
+  bool damaged = false;
 
   [[nodiscard]] Result<std::optional<std::string>> get(std::string_view key) override {
+    if (damaged) return failure(ErrorCode::corrupt, "state: block checksum mismatch");
     return memory_.get(key);
   }
   [[nodiscard]] Status write(const kv::Batch& batch) override {
