@@ -436,6 +436,10 @@ Status DataDirectory::load_state(OpenedNode& node, std::unique_ptr<StateDirector
   node.state_store = std::make_unique<replica::StateStore>(*node.states);
   auto state = node.state_store->load();
   if (!state) return failure(state);
+  // A snapshot that was received and lost its end: the record is written last.
+  if (!state->applied && node.states->view()->valid()) {
+    return failure(ErrorCode::corrupt, "state: it has keys, and no record of what they are");
+  }
   node.state = std::move(*state);
   return {};
 }

@@ -128,6 +128,28 @@ TEST(DataDirectory, ARestartFindsLogAndState) {
   EXPECT_EQ(node->state_store->get("k").value(), (kv::Value{"3", 3}));
 }
 
+// Of a snapshot that was received the record comes last: without it nobody knows what the rest is.
+TEST(DataDirectory, AStateWithKeysAndNoRecordIsDamaged) {
+  TestDisk disk;
+  {
+    const auto directory = take(disk);
+    ASSERT_TRUE(directory->create_cluster(kCluster, kInstance, kNames));
+    auto node = directory->open();
+    ASSERT_TRUE(node);
+    kv::Batch batch;
+    batch.put(kv::kUserSpace, "k", "v", 7);
+    ASSERT_TRUE(node->states->write(batch));
+    ASSERT_TRUE(node->states->sync());
+    disk.run_background_work();
+  }
+  const auto directory = take(disk, false);
+  const auto node = directory->open();
+  ASSERT_TRUE(node) << node.error().message;
+  EXPECT_NE(node->state_damage, "");
+  EXPECT_FALSE(node->states->view()->valid()) << "an empty one stands in its place";
+  disk.run_background_work();
+}
+
 TEST(DataDirectory, AfterALossOfPowerTheLogRedoesWhatTheStateLacks) {
   TestDisk disk;
   const auto directory = take(disk);
