@@ -194,7 +194,8 @@ void FileDisk::logged(const std::string& path, std::string_view data) {
 Status FileDisk::write_at(File& file, const std::string& path, std::size_t offset,
                           std::string_view data) {
   CHECK(file.cut.empty(), "a file that was cut is synced before it grows again");
-  if (data.find_first_not_of('\0') != std::string_view::npos) logged(path, data);
+  const bool zeros = data.find_first_not_of('\0') == std::string_view::npos;
+  if (!zeros) logged(path, data);
   if (!operation('w', path, data.size() ^ offset << 20)) return stopped(path);
   const std::size_t room = capacity_ - std::min(capacity_, used_);
   const std::size_t end = std::min(offset + data.size(), file.bytes.size() + room);
@@ -208,6 +209,7 @@ Status FileDisk::write_at(File& file, const std::string& path, std::size_t offse
     file.bytes.resize(end);
   }
   file.bytes.replace(offset, end - offset, data.substr(0, end - offset));
+  if (!zeros) file.written = std::max(file.written, end);
   return end == offset + data.size() ? Status::OK() : full(path);
 }
 
@@ -228,6 +230,7 @@ Status FileDisk::append(File& file, const std::string& path, std::string_view da
   const std::size_t room = capacity_ - std::min(capacity_, used_);
   const std::string_view fits = data.substr(0, room);
   file.bytes.append(fits);
+  file.written = file.bytes.size();
   used_ += fits.size();
   return fits.size() == data.size() ? Status::OK() : full(path);
 }
@@ -239,6 +242,8 @@ Status FileDisk::sync(File& file, const std::string& path) {
     return broken(path);
   }
   if (file.dropped || lies_) return Status::OK();
+  if (file.written > file.last_synced.to)
+    file.last_synced = {.from = file.last_synced.to, .to = file.written};
   file.synced = file.bytes.size();
   file.before.reset();
   file.overwritten.clear();
@@ -302,6 +307,8 @@ Status FileDisk::open(const std::string& name, bool anew, FilePtr& file) {
     file->cut.clear();
     file->synced = 0;
     file->dropped = false;
+    file->written = 0;
+    file->last_synced = {};
   }
   return Status::OK();
 }
@@ -515,6 +522,12 @@ void FileDisk::set_contents(const std::string& path, std::string bytes) {
   file->before.reset();
   file->overwritten.clear();
   file->cut.clear();
+}
+
+FileDisk::Range FileDisk::last_synced(const std::string& path) const {
+  const FilePtr file = find(path);
+  CHECK(file != nullptr, "there is no such file");
+  return file->last_synced;
 }
 
 bool FileDisk::remove(const std::string& path) {

@@ -74,6 +74,12 @@ class FileDisk final : public storage::Disk {
   [[nodiscard]] std::vector<std::string> files() const;
   [[nodiscard]] const std::string& contents(const std::string& path) const;
   void set_contents(const std::string& path, std::string bytes);
+  // What the last sync of this file made durable that was not before: bytes from..to.
+  struct Range {
+    std::size_t from = 0;
+    std::size_t to = 0;
+  };
+  [[nodiscard]] Range last_synced(const std::string& path) const;
   // The file is lost. False: there was none.
   bool remove(const std::string& path);
   // A hash of all that was asked of the disk and of what it answered.
@@ -111,8 +117,10 @@ class FileDisk final : public storage::Disk {
  private:
   struct File {
     bool directory = false;
-    std::string bytes;       // as the system has them
-    std::size_t synced = 0;  // the device has the first so many of them
+    std::string bytes;        // as the system has them
+    std::size_t synced = 0;   // the device has the first so many of them
+    std::size_t written = 0;  // where it ends, but for zeros that were written ahead
+    Range last_synced;
     // It was begun anew, and the device may not have begun: what it has instead.
     std::optional<std::string> before;
     bool dropped = false;  // a sync failed: the pages are clean, and were not written

@@ -207,8 +207,8 @@ class FileStorage final : public NodeStorage {
   void apply_fault();
   // How long the log's write-ahead logs are, all of which the promise file knows about now.
   void note_checkpoint();
-  // How many bytes of a file may be damaged.
-  [[nodiscard]] std::size_t exposed(const std::string& path) const;
+  // How many bytes of a file may be damaged this way within the fault model.
+  [[nodiscard]] std::size_t exposed(const std::string& path, Verb how) const;
   // At moments of its own choice: some of it, all, or nothing.
   void do_background_work();
 
@@ -297,34 +297,43 @@ void FileStorage::apply_fault() {
 
 void FileStorage::note_checkpoint() {
   for (const std::string& path : disk_.files()) {
-    if (is_log_wal(path)) promised_[path] = disk_.contents(path).size();
+    if (is_log_wal(path)) promised_[path] = disk_.last_synced(path).to;
   }
 }
 
-std::size_t FileStorage::exposed(const std::string& path) const {
+// What a damaged write-ahead log has lost shows if the promise file knows of it, or if something
+// stands behind it: a later write in the same file, where that stays, or in a later one.
+std::size_t FileStorage::exposed(const std::string& path, Verb how) const {
   const std::size_t size = disk_.contents(path).size();
   if (!is_log_wal(path)) return size;
   const auto known = promised_.find(path);
-  return known == promised_.end() ? 0 : std::min(size, known->second);
+  std::size_t exposed = known == promised_.end() ? 0 : known->second;
+  const FileDisk::Range last = disk_.last_synced(path);
+  if (how == Verb::flip || how == Verb::zero) exposed = std::max(exposed, last.from);
+  const bool passed = std::ranges::any_of(disk_.files(), [&](const std::string& other) {
+    return is_log_wal(other) && other > path && disk_.last_synced(other).to > 0;
+  });
+  if (passed) exposed = std::max(exposed, last.to);
+  return std::min(size, exposed);
 }
 
 bool FileStorage::rot(const Action& how) {
   CHECK(!in_use());
   std::vector<std::string> files;
   for (std::string& path : disk_.files()) {
-    if (!path.ends_with("/LOCK") && exposed(path) > 0) files.push_back(std::move(path));
+    if (!path.ends_with("/LOCK") && exposed(path, how.verb) > 0) files.push_back(std::move(path));
   }
   if (files.empty()) return false;
   const std::string& path = files[part_of(files.size(), how.count)];
   std::string bytes = disk_.contents(path);
-  const std::size_t place = part_of(exposed(path), how.count2);
+  const std::size_t place = part_of(exposed(path, how.verb), how.count2);
   switch (how.verb) {
     case Verb::flip:
       bytes[place] = static_cast<char>(bytes[place] ^ static_cast<char>(1 << (place % 8)));
       break;
     case Verb::zero: {
       const std::size_t begin = place / kPage * kPage;
-      const std::size_t end = std::min(exposed(path), begin + kPage);
+      const std::size_t end = std::min(exposed(path, how.verb), begin + kPage);
       std::fill(bytes.begin() + static_cast<std::ptrdiff_t>(begin),
                 bytes.begin() + static_cast<std::ptrdiff_t>(end), '\0');
       break;

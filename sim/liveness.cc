@@ -93,9 +93,12 @@ void World::probe() {
     if (at != kernel_.ghost.node_of_member.end() && is_well(at->second))
       through.push_back(at->second);
   }
+  std::uint64_t reads = 0;
   for (const std::size_t at : through) {
     const Who who = node(static_cast<int>(at + 1));
     probes_.push_back(put("probe", fmt::format("probe-{}", at + 1)).through(who));
+    // All reads end up with the leader, at once: no more of them than it lets wait.
+    if (++reads > options_.reads_waiting_max) continue;
     probes_.push_back(get("probe", Level::consistent).through(who));
   }
   for (const Action& action : probes_) {

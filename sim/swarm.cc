@@ -193,6 +193,8 @@ Workload draw_workload(Prng& prng) {
 // Values so large that LevelDB writes and merges tables in a short run, in half of the runs.
 void draw_leveldb(Prng& prng, Options& options, Workload& work) {
   options.leveldb = 1;
+  // The values are larger, so there are more chunks: a stream whose worker is slow is not given up.
+  options.snapshot_stall_max = std::max(options.snapshot_stall_max, options.work_max * 8);
   if (half(prng)) options.start_strikes_percent = prng.between(5, 40);
   if (half(prng)) work.padding_max = prng.between(500, 5'000);
 }

@@ -79,8 +79,10 @@ std::string runs_of(const std::vector<std::uint64_t>& terms) {
 std::string node_json(const Record::OfNode& node) {
   const auto moment = [](const NodeMoment& m) {
     return fmt::format("[{},{},{},{},{},{},{},{},{},{},{},{}]", us(m.at), static_cast<int>(m.part),
-                       (m.paused ? 1 : 0) + (m.promise_lost ? 2 : 0), m.disk_factor, m.deaf_to,
-                       m.mute_to, m.term, m.vote, m.commit, m.applied, m.stable, m.last);
+                       (m.paused ? 1 : 0) + (m.promise_lost ? 2 : 0) + (m.disk_fails ? 4 : 0) +
+                           (m.disk_damaged ? 8 : 0),
+                       m.disk_factor, m.deaf_to, m.mute_to, m.term, m.vote, m.commit, m.applied,
+                       m.stable, m.last);
   };
   const auto log = [](const LogMoment& m) {
     return fmt::format("[{},{}{}]", us(m.at), m.keep, runs_of(m.terms));

@@ -147,6 +147,8 @@ function flagsOf(moment) {
   const said = [];
   if (moment[FLAGS] & 1) said.push('paused');
   if (moment[FLAGS] & 2) said.push('lost a promise');
+  if (moment[FLAGS] & 4) said.push('disk fails');
+  if (moment[FLAGS] & 8) said.push('disk damaged');
   if (moment[DISK] === 0) said.push('disk stalls');
   if (moment[DISK] > 1) said.push(`disk ${moment[DISK]} times slower`);
   if (moment[DEAF] && moment[DEAF] === moment[MUTE]) said.push(`cut from ${list(moment[DEAF])}`);
@@ -304,7 +306,7 @@ function paintBand(moment, left, right, top, bottom) {
     context.fillRect(left, top + BAND + 4, wide, bottom - top - BAND - 4);
     context.globalAlpha = 1;
   }
-  if (moment[DISK] !== 1) {
+  if (moment[DISK] !== 1 || moment[FLAGS] & 12) {
     context.fillStyle = colors.disk;
     context.fillRect(left, bottom - 3, wide, 4);
   }

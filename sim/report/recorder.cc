@@ -44,8 +44,9 @@ std::string text_of(const Operation& operation) {
 
 bool NodeMoment::same_standing(const NodeMoment& other) const {
   return part == other.part && paused == other.paused && promise_lost == other.promise_lost &&
-         disk_factor == other.disk_factor && deaf_to == other.deaf_to && mute_to == other.mute_to &&
-         term == other.term && vote == other.vote;
+         disk_factor == other.disk_factor && disk_fails == other.disk_fails &&
+         disk_damaged == other.disk_damaged && deaf_to == other.deaf_to &&
+         mute_to == other.mute_to && term == other.term && vote == other.vote;
 }
 
 bool NodeMoment::same(const NodeMoment& other) const {
@@ -77,6 +78,8 @@ void Recorder::look(const World& world, std::size_t number) {
   now.at = seen.moments.empty() ? Instant(0) : kernel.now;
   now.part = part_of(node);
   now.disk_factor = node.disk_factor();
+  now.disk_fails = node.storage().faulty();
+  now.disk_damaged = ghost.damaged;
   for (std::size_t other = 0; other < world.nodes().size(); ++other) {
     if (other == number) continue;
     const auto at = static_cast<Endpoint>(other);

@@ -27,6 +27,8 @@ struct NodeMoment {
   bool paused = false;
   bool promise_lost = false;
   std::uint64_t disk_factor = 1;  // 0: stalled
+  bool disk_fails = false;        // fails to sync or to read, or is full
+  bool disk_damaged = false;      // at rest, and it may still be met
   std::uint32_t deaf_to = 0;      // bit n: a cut blocks frames from node n to this one
   std::uint32_t mute_to = 0;      // bit n: a cut blocks frames from this one to node n
   std::uint64_t term = 0;
