@@ -1,11 +1,30 @@
 #include "src/base/bytes.h"
 
 #include <array>
+#include <bit>
+#include <cstring>
 
 #include "src/base/check.h"
 #include "src/base/result.h"
 
 namespace raftkv {
+namespace {
+
+// One instruction or two, where a loop over the bytes is eight.
+template <typename Number>
+void put(char* at, Number value, std::endian order) {
+  if (order != std::endian::native) value = std::byteswap(value);
+  std::memcpy(at, &value, sizeof(value));
+}
+
+template <typename Number>
+Number get(const char* at, std::endian order) {
+  Number value = 0;
+  std::memcpy(&value, at, sizeof(value));
+  return order == std::endian::native ? value : std::byteswap(value);
+}
+
+}  // namespace
 
 SharedBytes SharedBytes::from(std::string bytes) {
   auto owner = std::make_shared<const std::string>(std::move(bytes));
@@ -43,6 +62,8 @@ std::string_view ByteReader::raw(std::size_t size) {
 
 std::uint64_t ByteReader::fixed(int size) {
   const std::string_view bytes = raw(static_cast<std::size_t>(size));
+  if (bytes.size() == 8) return get_u64(bytes.data());
+  if (bytes.size() == 4) return get_u32(bytes.data());
   std::uint64_t v = 0;
   for (std::size_t i = bytes.size(); i > 0; --i) {
     v = (v << 8) | static_cast<unsigned char>(bytes[i - 1]);
@@ -58,33 +79,27 @@ std::string to_hex(std::uint64_t value) {
 }
 
 void put_u64(char* at, std::uint64_t value) {
-  for (int i = 0; i < 8; ++i, value >>= 8) at[i] = static_cast<char>(value & 0xff);
+  put(at, value, std::endian::little);
 }
 
 void put_u32(char* at, std::uint32_t value) {
-  for (int i = 0; i < 4; ++i, value >>= 8) at[i] = static_cast<char>(value & 0xff);
+  put(at, value, std::endian::little);
 }
 
 std::uint64_t get_u64(const char* at) {
-  std::uint64_t v = 0;
-  for (int i = 7; i >= 0; --i) v = (v << 8) | static_cast<unsigned char>(at[i]);
-  return v;
+  return get<std::uint64_t>(at, std::endian::little);
 }
 
 std::uint32_t get_u32(const char* at) {
-  std::uint32_t v = 0;
-  for (int i = 3; i >= 0; --i) v = (v << 8) | static_cast<unsigned char>(at[i]);
-  return v;
+  return get<std::uint32_t>(at, std::endian::little);
 }
 
 void put_u64_ordered(char* at, std::uint64_t value) {
-  for (int i = 7; i >= 0; --i, value >>= 8) at[i] = static_cast<char>(value & 0xff);
+  put(at, value, std::endian::big);
 }
 
 std::uint64_t get_u64_ordered(const char* at) {
-  std::uint64_t v = 0;
-  for (int i = 0; i < 8; ++i) v = (v << 8) | static_cast<unsigned char>(at[i]);
-  return v;
+  return get<std::uint64_t>(at, std::endian::big);
 }
 
 std::string_view to_string(ErrorCode code) {
