@@ -241,7 +241,8 @@ void World::act(const Action& action) {
     case Verb::power:
       return node.kill(Crash::power);
     case Verb::strike:
-      if (node.running()) node.storage().freeze_after(action.count);
+      // A disk that has stopped already does not go on: its process is about to be killed.
+      if (node.running() && !node.storage().frozen()) node.storage().freeze_after(action.count);
       return;
     case Verb::start:
       return start(*who);
