@@ -40,6 +40,8 @@ bool World::heal_a_quorum() {
   for (const auto& node : nodes_) {
     resume(node->number());
     node->set_disk_factor(1);
+    // What its process has written since is lost: it would not be the same process any more.
+    if (node->running() && node->storage().frozen()) node->kill(Crash::power);
     node->storage().thaw();
     node->storage().set_fault(NodeStorage::Fault::none, 0);
     // Who checks the directory of a node that runs on hidden damage replaces it.

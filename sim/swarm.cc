@@ -113,6 +113,8 @@ void draw_slow_state_machine(Prng& prng, Options& options) {
                      options.bytes_per_message_max == defaults.bytes_per_message_max &&
                      options.inflight_bytes_max == defaults.inflight_bytes_max;
   if (large) options.work_max = prng.between(2ms, 60ms);
+  // Several streams share the workers of both sides: none is given up because these are slow.
+  options.snapshot_stall_max = std::max(options.snapshot_stall_max, options.work_max * 8);
 }
 
 void draw_limits(Prng& prng, Options& options) {
