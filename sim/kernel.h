@@ -120,6 +120,7 @@ struct Kernel {
   MarkSet marks;               // that any node came to
   Watcher* watcher = nullptr;  // may be nobody
   bool calm = false;           // the second phase: no new faults
+  bool closing = false;        // its probes are under way: nothing else is begun
 };
 
 }  // namespace raftkv::sim

@@ -103,6 +103,7 @@ void World::probe() {
     if (++reads > options_.reads_waiting_max) continue;
     probes_.push_back(get("probe", Level::consistent).through(who));
   }
+  kernel_.closing = true;
   for (const Action& action : probes_) {
     probing_.push_back(clients_.size());
     operate(action);

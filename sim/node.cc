@@ -659,7 +659,7 @@ void Node::join_step() {
 }
 
 void Node::on_join_timer(std::uint32_t attempt, std::vector<std::string> endpoints) {
-  if (attempt != join_attempt_) return;
+  if (attempt != join_attempt_ || kernel_.closing) return;
   if (!joining_) return start(std::move(endpoints));
   if (waits_for_answer_) joining_->answer(replica::JoinRetry{"no answer"}, as_time(kernel_.now));
   join_step();
