@@ -81,6 +81,21 @@ class Cluster:
             total += (int(fields[11]) + int(fields[12])) / TICKS
         return total
 
+    def thread_seconds(self):
+        """CPU by (node, thread id, name): the user's part and the system's."""
+        spent = {}
+        for i, process in enumerate(self.processes):
+            for thread in os.listdir(f"/proc/{process.pid}/task"):
+                try:
+                    with open(f"/proc/{process.pid}/task/{thread}/stat") as stat:
+                        text = stat.read()
+                except FileNotFoundError:
+                    continue  # it has ended meanwhile
+                name = text[text.index("(") + 1:text.rindex(")")]
+                fields = text[text.rindex(")") + 1:].split()
+                spent[i, thread, name] = (int(fields[11]) / TICKS, int(fields[12]) / TICKS)
+        return spent
+
     def resident_mib(self):
         """Of all nodes together."""
         total = 0

@@ -81,6 +81,25 @@ def wrk(address, system, work, connections, seconds):
     raise RuntimeError(f"wrk said nothing: {' '.join(command)}\n{output}")
 
 
+def spent_since(before, after):
+    """Of threads that were there all the time."""
+    return {thread: tuple(b - a for a, b in zip(before[thread], after[thread]))
+            for thread in before if thread in after}
+
+
+def cpu_by_thread(threads, total, leader, requests):
+    """µs a request by what the threads do: [user, system]. What is missing is of threads that come and go: compactions."""
+    sums = {}
+    for (node, _, name), (user, system) in threads.items():
+        who = "the leader's" if node == leader else "the followers'"
+        part = sums.setdefault(f"{who} {name if name in ('log', 'apply', 'read', 'upkeep') else 'loop'}", [0, 0])
+        part[0] += user * 1e6 / requests
+        part[1] += system * 1e6 / requests
+    rest = total * 1e6 / requests - sum(map(sum, sums.values()))
+    sums["flushes and compactions, all"] = [max(rest, 0), 0]
+    return {name: part for name, part in sums.items() if sum(part) >= 0.1}
+
+
 def run_cell(cluster, system, work, connections, arguments):
     leader, follower = cluster.await_leader()
     address = follower if work == "stale" else leader
@@ -88,12 +107,16 @@ def run_cell(cluster, system, work, connections, arguments):
         wrk(address, system, work, connections, arguments.warm_up)
     time.sleep(SETTLE_S)
     calibration = busy_ms()
-    cpu = cluster.cpu_seconds()
+    cpu, threads = cluster.cpu_seconds(), cluster.thread_seconds()
     result = wrk(address, system, work, connections, arguments.seconds)
-    cpu = cluster.cpu_seconds() - cpu
+    cpu, threads = cluster.cpu_seconds() - cpu, spent_since(threads, cluster.thread_seconds())
     cluster.check()
     done = result["requests"]
+    by_thread = {}
+    if system == "raftkv" and done:
+        by_thread = cpu_by_thread(threads, cpu, cluster.http.index(leader), done)
     return {
+        "threads": by_thread,
         "system": system, "work": work, "connections": connections,
         "per_second": done / result["seconds"], "p50_ms": result["p50_ms"], "p99_ms": result["p99_ms"],
         "p999_ms": result["p999_ms"], "cpu_us": cpu / done * 1e6 if done else 0,
@@ -137,6 +160,8 @@ def summarize(cells):
         if good:
             for name in ("per_second", "p50_ms", "p99_ms", "p999_ms", "cpu_us", "resident_mib", "busy_ms"):
                 row[name] = statistics.median(c[name] for c in good)
+            row["threads"] = {name: [statistics.median(c["threads"].get(name, [0, 0])[i] for c in good) for i in (0, 1)]
+                              for name in good[0]["threads"]}
             rates = [c["per_second"] for c in good]
             row["spread"] = (max(rates) - min(rates)) / row["per_second"]
         rows.append(row)

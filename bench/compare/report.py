@@ -31,6 +31,21 @@ def cell_row(row, work, connections, system):
             f"{row['p99_ms']:.2f} | {row['cpu_us']:.0f} | {row['resident_mib']:.0f} | {row['busy_ms']:.0f} |\n")
 
 
+def where_the_cpu_goes(rows):
+    """Of a write, by thread, where there are most connections but at most 256."""
+    ours = [row for row in rows if row["system"] == "raftkv" and row["work"] == "writes" and row.get("threads")
+            and row["connections"] <= 256]
+    if not ours:
+        return ""
+    row = max(ours, key=lambda r: r["connections"])
+    out = (f"\n### Where the CPU of a write goes, at {row['connections']} connections\n\n"
+           "| threads | user µs | system µs |\n|---|---|---|\n")
+    for name, (user, system) in row["threads"].items():
+        whole = name.startswith("flushes")
+        out += f"| {name} | {user:.1f} | {'(with it)' if whole else f'{system:.1f}'} |\n"
+    return out
+
+
 def markdown(about, rows):
     out = (f"{about['date']}, {about['cores']} cores, medians of {about['rounds']} rounds of {about['seconds']} s. "
            "CPU: of all three servers, in µs a request. Memory: of all three, resident. "
@@ -42,6 +57,7 @@ def markdown(about, rows):
         for connections in in_order(rows, "connections"):
             for system in systems:
                 out += cell_row(of(rows, work, connections, system), work, connections, system)
+    out += where_the_cpu_goes(rows)
     others = [s for s in systems if s != "raftkv"]
     if "raftkv" not in systems or not others:
         return out
