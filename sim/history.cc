@@ -61,17 +61,40 @@ std::string_view text_of(Outcome outcome) {
 }  // namespace
 
 lin::History to_history(std::span<const Operation> operations) {
+  return to_told_history(operations, [](const Operation&) { return std::nullopt; });
+}
+
+lin::History to_told_history(std::span<const Operation> operations,
+                             const Whereabouts& whereabouts) {
+  // One that is told to have happened is still under way when all else is over.
   struct Moment {
     std::uint32_t order;
     const Operation* operation;
     bool returns;
+    std::optional<std::uint64_t> told;
+    std::uint32_t process;
   };
   std::vector<Moment> moments;
+  std::uint32_t order_last = 0;
+  std::uint32_t process_last = 0;
+  Instant end{};
+  for (const Operation& operation : operations) {
+    order_last = std::max({order_last, operation.invoked_order, operation.returned_order});
+    process_last = std::max(process_last, operation.process);
+    end = std::max({end, operation.invoked, operation.returned});
+  }
   for (const Operation& operation : operations) {
     if (!is_judged(operation)) continue;
-    moments.push_back({operation.invoked_order, &operation, false});
-    if (operation.outcome != Outcome::open)
-      moments.push_back({operation.returned_order, &operation, true});
+    const bool open = operation.outcome == Outcome::open;
+    const bool unknown = open || operation.outcome == Outcome::info;
+    const auto told = unknown ? whereabouts(operation) : std::nullopt;
+    const std::uint32_t process = told ? ++process_last : operation.process;
+    moments.push_back({operation.invoked_order, &operation, false, told, process});
+    if (told) {
+      moments.push_back({++order_last, &operation, true, told, process});
+    } else if (!open) {
+      moments.push_back({operation.returned_order, &operation, true, told, process});
+    }
   }
   std::ranges::sort(moments, {}, &Moment::order);
 
@@ -80,15 +103,20 @@ lin::History to_history(std::span<const Operation> operations) {
     const Operation& operation = *moment.operation;
     if (!moment.returns) {
       const lin::Call call = call_of(operation, builder.values());
-      CHECK(builder.invoke(operation.process, call, operation.invoked.count()).has_value());
+      CHECK(builder.invoke(moment.process, call, operation.invoked.count()).has_value());
       continue;
     }
-    const auto id = builder.under_way(operation.process);
+    const auto id = builder.under_way(moment.process);
     CHECK(id.has_value());
-    const bool ok = operation.outcome == Outcome::ok;
-    const lin::Answer answer = ok ? answer_of(operation, builder.values()) : lin::Answer{};
-    CHECK(builder.complete(*id, end_of(operation.outcome), answer, operation.returned.count())
-              .has_value());
+    lin::Answer answer;
+    if (operation.outcome == Outcome::ok) answer = answer_of(operation, builder.values());
+    lin::End ended = end_of(operation.outcome);
+    if (moment.told) {
+      ended = *moment.told > 0 ? lin::End::ok : lin::End::fail;
+      answer.index = *moment.told;
+    }
+    const Instant at = moment.told ? end : operation.returned;
+    CHECK(builder.complete(*id, ended, answer, at.count()).has_value());
   }
   return builder.finish();
 }
