@@ -275,5 +275,39 @@ TEST(RaftNotes, ARowFailsWithoutItsFunctionOrItsTest) {
   EXPECT_THAT(notes("# Notes without a table\n"), ElementsAre(why("no rows")));
 }
 
+std::vector<Breach> lab(const std::string& text) {
+  return mention_breaches("docs/lab.md", text, sample_tree);
+}
+
+TEST(BreakIt, NamesOnlyFilesAndFunctionsThatExist) {
+  const auto read_source = [](const std::string& file) { return read(root() / file); };
+  const std::string page = "docs/break-it.md";
+  EXPECT_THAT(mention_breaches(page, read_source(page), read_source), IsEmpty());
+}
+
+TEST(BreakIt, WhatIsNotThereIsFound) {
+  EXPECT_THAT(lab("`vote` in `src/raft/election.cc`, [t](../tests/raft/e.txt#2), [u](#a), "
+                  "[v](https://raft.github.io)\n"),
+              IsEmpty());
+  EXPECT_THAT(lab("\n`revote` in `src/raft/election.cc`\n"),
+              ElementsAre(testing::AllOf(on_line(2), why("no function revote"))));
+  EXPECT_THAT(lab("see `tests/raft/gone.cc`\n"),
+              ElementsAre(why("there is no tests/raft/gone.cc")));
+  EXPECT_THAT(lab("![a](images/gone.png)\n"), ElementsAre(why("there is no docs/images/gone.png")));
+}
+
+// Each schedule is an experiment of the page, with the mutant of its name.
+TEST(BreakIt, EverySchedulesMutantAndStoryExist) {
+  const std::string page = read(root() / "docs/break-it.md");
+  const std::vector<std::string> schedules = files_below("docs/break-it");
+  EXPECT_THAT(schedules, SizeIs(10));
+  for (const std::string& schedule : schedules) {
+    const std::string name = fs::path(schedule).stem();
+    EXPECT_TRUE(fs::exists(root() / "tests/mutants" / (name + ".patch"))) << name;
+    EXPECT_THAT(page, HasSubstr("`" + schedule + "`"));
+    EXPECT_THAT(read(root() / schedule), testing::StartsWith("# " + name + " violates I"));
+  }
+}
+
 }  // namespace
 }  // namespace raftkv::structure

@@ -297,6 +297,19 @@ std::vector<Claim> claims_of(std::string_view cell) {
   return claims;
 }
 
+// The target of a relative link in the page `path`, relative to the root; empty for other links.
+std::string linked_file(std::string_view path, std::string_view target) {
+  target = target.substr(0, target.find('#'));
+  if (target.empty() || target.contains("://")) return {};
+  std::string_view folder = path.substr(0, path.find_last_of('/') + 1);
+  while (target.starts_with("../") && !folder.empty()) {
+    target.remove_prefix(3);
+    folder.remove_suffix(1);
+    folder = folder.substr(0, folder.find_last_of('/') + 1);
+  }
+  return std::string(folder) + std::string(target);
+}
+
 }  // namespace
 
 std::string without_comments_and_literals(std::string_view text) {
@@ -340,6 +353,29 @@ std::vector<Breach> determinism_breaches(std::string_view path, std::string_view
     }
   }
   return breaches;
+}
+
+std::vector<Mention> mentions(std::string_view path, std::string_view text) {
+  static const std::regex kLink(R"(\]\(([^)\s]+)\))");
+  static const std::regex kFile(R"(`((?:src|sim|tests|docs|scripts)/[^`\s*]*\.[a-z]+)`)");
+  std::vector<Mention> found;
+  int number = 0;
+  for (const std::string_view view : lines_of(text)) {
+    ++number;
+    const std::string line(view);
+    const std::sregex_iterator end;
+    for (std::sregex_iterator it(line.begin(), line.end(), kLink); it != end; ++it) {
+      const std::string file = linked_file(path, (*it)[1].str());
+      if (!file.empty()) found.push_back({number, file, ""});
+    }
+    for (std::sregex_iterator it(line.begin(), line.end(), kFile); it != end; ++it) {
+      found.push_back({number, (*it)[1], ""});
+    }
+    for (const Claim& claim : claims_of(line)) {
+      if (claim.file.starts_with("src/")) found.push_back({number, claim.file, claim.name});
+    }
+  }
+  return found;
 }
 
 std::vector<Breach> machine_path_breaches(std::string_view path, std::string_view text) {

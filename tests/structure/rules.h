@@ -71,6 +71,32 @@ struct NotesRow {
 [[nodiscard]] bool has_function(std::string_view text, std::string_view name);
 [[nodiscard]] bool has_test(std::string_view file, std::string_view text, std::string_view name);
 
+// What a page of docs/ names: a file of the repository, as the target of a relative link or in
+// backticks below one of its folders; or a function, as `name` in `src/raft/file.cc`.
+struct Mention {
+  int line = 0;
+  std::string file;      // relative to the root
+  std::string function;  // empty: only the file is named
+};
+[[nodiscard]] std::vector<Mention> mentions(std::string_view path, std::string_view text);
+
+// Finds mentions of files and functions that are not there. `read` as above.
+template <typename Read>
+[[nodiscard]] std::vector<Breach> mention_breaches(std::string_view path, std::string_view text,
+                                                   Read read) {
+  std::vector<Breach> breaches;
+  for (const Mention& mention : mentions(path, text)) {
+    const std::string found = read(mention.file);
+    if (found.empty()) {
+      breaches.push_back({std::string(path), mention.line, "there is no " + mention.file});
+    } else if (!mention.function.empty() && !has_function(found, mention.function)) {
+      breaches.push_back({std::string(path), mention.line,
+                          "there is no function " + mention.function + " in " + mention.file});
+    }
+  }
+  return breaches;
+}
+
 template <typename Read>
 std::vector<Breach> notes_breaches(std::string_view path, std::string_view text, Read read) {
   std::vector<Breach> breaches;
