@@ -79,15 +79,18 @@ class FakeServer {
     const std::lock_guard lock(mutex_);
     const std::string target = head.substr(head.find(' ') + 1);
     const std::string key = target.substr(0, target.find_first_of(" ?"));
-    const bool tenth = ++requests_ % 10 == 0;
     if (head.starts_with("PUT")) {
-      if (tenth && fault_ == Fault::drops_answers) return "";
-      if (tenth && fault_ == Fault::loses_writes) return answer("200 OK", "{}");
+      if (fault_ == Fault::drops_answers && ++writes_ % 10 == 0) return "";
+      // Chosen by what a client writes, and not by when: among the losses are then its first write,
+      // to a key that is written once, and its 31st, whose key it reads next, however the clients
+      // take turns.
+      if (fault_ == Fault::loses_writes && body.ends_with('1')) return answer("200 OK", "{}");
       old_[key] = values_[key];
       values_[key] = body;
       return answer("200 OK", "{}");
     }
-    const auto& values = tenth && fault_ == Fault::answers_old_values ? old_ : values_;
+    const bool old = fault_ == Fault::answers_old_values && ++reads_ % 10 == 0;
+    const auto& values = old ? old_ : values_;
     const auto found = values.find(key);
     return found == values.end() ? answer("404 Not Found", "") : answer("200 OK", found->second);
   }
@@ -103,7 +106,8 @@ class FakeServer {
   std::mutex mutex_;
   std::map<std::string, std::string> values_;
   std::map<std::string, std::string> old_;
-  std::uint64_t requests_ = 0;
+  std::uint64_t writes_ = 0;
+  std::uint64_t reads_ = 0;
   std::thread acceptor_;
   std::vector<std::thread> sessions_;
 };
