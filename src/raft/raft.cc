@@ -393,6 +393,10 @@ void Raft::become_follower(Term term, std::string_view reason, Time now) {
     leader_address_.clear();
     last_leader_contact_.reset();
   }
+  // What still waits to ask for votes would vouch for a log that this term's leader may cut (I9).
+  std::erase_if(gated_, [](const Gated& g) {
+    return std::holds_alternative<RequestVote>(g.envelope.message);
+  });
   set_leader(MemberId());
   pre_vote_ = false;
   own_vote_write_.reset();
