@@ -183,6 +183,7 @@ void Raft::install_snapshot(const SnapshotMeta& snapshot) {
     commit_index_ = index;
     out_.events.push_back(Committed{commit_index_});
   }
+  forget_old_configurations();  // a lost state's log knows of more commits than the snapshot has
   if (configuration_index() == configured) return;
   mark(Mark::snapshot_brought_a_configuration);
   configuration_in_force();
