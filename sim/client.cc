@@ -65,6 +65,8 @@ void Client::begin() {
   attempt_unknown_ = false;
   last_outcome_ = Outcome::open;
   operation_ = kNoOperation;
+  // Who leads may be another when it is tried again; only this one may be removed (World::operate).
+  if (action_->verb == Verb::remove) to_remove_ = resolve_(action_->who).value_or(0);
   if (is_operation(action_->verb)) {
     operation_ = kernel_.client_checks.invoked(process_, *action_, kernel_.now);
     if (kernel_.trace.on()) {
@@ -119,7 +121,7 @@ Exchange Client::request() const {
       break;
     case Verb::remove:
       out.method = "DELETE";
-      out.target = fmt::format("/members/n{}", resolve_(action.who).value_or(0) + 1);
+      out.target = fmt::format("/members/n{}", to_remove_ + 1);
       break;
     case Verb::transfer:
       out.method = "POST";

@@ -55,6 +55,7 @@ class Client {
   std::uint32_t process_;
   std::deque<const Action*> waiting_;
   const Action* action_ = nullptr;  // under way
+  std::size_t to_remove_ = 0;       // by a `remove`: the node that it meant when it was asked
   std::uint32_t operation_ = kNoOperation;
   std::uint32_t serial_ = 0;   // of the action under way, for its timeout
   std::uint32_t attempt_ = 0;  // of requests, over all actions

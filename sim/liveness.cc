@@ -21,9 +21,36 @@ Duration World::settling_time() const {
          options_.work_max * 80;
 }
 
+void World::plan(Milestone which, Duration later) {
+  kernel_.queue.push({.at = kernel_.now + later,
+                      .payload = static_cast<std::uint32_t>(which),
+                      .kind = EventKind::phase});
+}
+
 void World::milestone(Milestone which) {
-  if (which == Milestone::probe) probe();
-  if (which == Milestone::judge) judge();
+  if (which == Milestone::judge) {
+    judge();
+    judged_ = true;
+    return;
+  }
+  // Snapshots take turns where there are few streams: each member may need the time of one.
+  if (++waits_for_snapshots_ < nodes_.size() && snapshot_needed())
+    return plan(Milestone::probe, settling_time());
+  probe();
+  plan(Milestone::judge, options_.client_timeout + settling_time());
+}
+
+// Somebody who is well cannot get on by the leader's log alone.
+bool World::snapshot_needed() const {
+  const auto leader = find_leader();
+  if (!leader) return false;
+  const raft::Raft& leading = nodes_[*leader]->process()->host().raft();
+  return std::ranges::any_of(leading.configuration().members, [&](const raft::Member& member) {
+    const auto at = kernel_.ghost.node_of_member.find(member.id);
+    if (at == kernel_.ghost.node_of_member.end() || !is_well(at->second)) return false;
+    const raft::Raft& raft = nodes_[at->second]->process()->host().raft();
+    return raft.state_lost() || raft.log().last_index() < leading.log().prev_index();
+  });
 }
 
 bool World::heal_a_quorum() {
@@ -50,6 +77,7 @@ bool World::heal_a_quorum() {
   }
   if (left_broken_) break_for_good(*left_broken_);
   // A leader finds out that its disk has stalled when it has something to write.
+  if (left_broken_) nudge_ = nudge_.through(node(static_cast<int>(*left_broken_ + 1)));
   operate(nudge_);
   return true;
 }

@@ -108,18 +108,13 @@ void World::run_second_phase() {
   kernel_.now = options_.duration;
   if (!heal_a_quorum()) return;
   lively_ = true;
-  const Instant probe_at = kernel_.now + settling_time();
-  const Instant judge_at = probe_at + options_.client_timeout + settling_time();
-  for (const auto& [at, which] :
-       {std::pair{probe_at, Milestone::probe}, {judge_at, Milestone::judge}}) {
-    kernel_.queue.push(
-        {.at = at, .payload = static_cast<std::uint32_t>(which), .kind = EventKind::phase});
-  }
-  run_until(judge_at);
+  plan(Milestone::probe, settling_time());
+  run_until(Instant::max());
 }
 
 void World::run_until(Instant end) {
-  while (!kernel_.queue.empty() && kernel_.queue.top().at <= end && !kernel_.verdict.failed()) {
+  while (!kernel_.queue.empty() && kernel_.queue.top().at <= end && !judged_ &&
+         !kernel_.verdict.failed()) {
     const Event event = kernel_.queue.pop();
     kernel_.now = event.at;
     ++events_;
@@ -286,8 +281,8 @@ void World::operate(const Action& action) {
   if (action.verb == Verb::remove) {
     last_removal_ = kernel_.now;
     const auto who = resolve(action.who);
-    if (!quorums_stay(std::nullopt, who)) return;
-    if (who) removals_[*who] = kernel_.now;
+    if (!who || !quorums_stay(std::nullopt, who)) return;
+    removals_[*who] = kernel_.now;
   }
   std::size_t at = 0;
   const auto number = static_cast<std::size_t>(action.client);

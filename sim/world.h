@@ -43,6 +43,7 @@ class World {
   void to_node(const Event& event);
   void respond(std::uint32_t exchange);
   void milestone(Milestone which);
+  void plan(Milestone which, Duration later);
 
   // --- actions ---
   void act(const Action& action);
@@ -82,6 +83,7 @@ class World {
   [[nodiscard]] bool is_well(std::size_t node) const {
     return nodes_[node]->running() && node != left_broken_;
   }
+  [[nodiscard]] bool snapshot_needed() const;
   void probe();
   void judge();
   [[nodiscard]] Duration settling_time() const;
@@ -95,13 +97,15 @@ class World {
   std::vector<std::unique_ptr<Client>> clients_;
   std::vector<std::size_t>
       client_of_number_;  // of a schedule's c1, c2, …: position + 1 in clients_
-  const Action nudge_ = put("probe", "nudge");
+  Action nudge_ = put("probe", "nudge");
   Schedule probes_;
   std::vector<std::size_t> probing_;  // clients
   std::optional<std::size_t> left_broken_;
   std::optional<Instant> last_removal_;      // asked for
   std::map<std::size_t, Instant> removals_;  // asked for last, by node
   bool lively_ = false;                      // the second phase was run
+  bool judged_ = false;
+  std::size_t waits_for_snapshots_ = 0;
   std::uint64_t events_ = 0;
 };
 
