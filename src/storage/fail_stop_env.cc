@@ -96,6 +96,28 @@ class FailStopFile : public leveldb::WritableFile {
   FailFlag& flag_;
 };
 
+// A table, MANIFEST or CURRENT. LevelDB syncs a table when it is complete. Until then tens of
+// megabytes of it may wait in memory, and a WAL that grows needs a commit of the file system's
+// journal, which waits for all of them (ext4's data=ordered): every client would see it. So a table
+// goes to the disk in steps. (RocksDB's bytes_per_sync.)
+class TableFile final : public FailStopFile {
+ public:
+  using FailStopFile::FailStopFile;
+
+  leveldb::Status Append(const leveldb::Slice& data) override {
+    const leveldb::Status status = FailStopFile::Append(data);
+    unsynced_ += data.size();
+    return status.ok() && unsynced_ >= kTableSyncStep ? Sync() : status;
+  }
+  leveldb::Status Sync() override {
+    unsynced_ = 0;
+    return FailStopFile::Sync();
+  }
+
+ private:
+  std::size_t unsynced_ = 0;
+};
+
 }  // namespace
 
 // A write-ahead log.
@@ -206,7 +228,7 @@ leveldb::Status FailStopEnv::create(Create how, const std::string& name,
     wal_number_.store(*wal);
     *file = new WalFile(std::move(owned), *this, zero_ahead);
   } else {
-    *file = new FailStopFile(std::move(owned), flag_);
+    *file = new TableFile(std::move(owned), flag_);
   }
   return status;
 }

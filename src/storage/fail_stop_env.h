@@ -6,18 +6,19 @@
 //    the pages.
 // 2. A write-ahead log (WAL) that LevelDB closes has been synced. LevelDB switches WALs in a
 //    destructor, without a sync and without a way to report one that fails.
-// 3. Files created and renamed, and directories made, are durable when the call returns: LevelDB
-// does
-//    not sync directories (its issues 189 and 195).
+// 3. Files created and renamed, and directories made, are durable when the call returns. LevelDB
+//    does not sync directories (its issues 189 and 195).
 // 4. It knows how far the WAL is synced, which LevelDB does not tell.
 // 5. Where each write is synced, the WAL has zeros ahead (zero_ahead_file.h).
 // 6. Its background work waits for no other database's: LevelDB's own Env has one thread for all of
 //    them, and the log's appends stand still while a compaction of the state holds up its flush.
+// 7. Tables go to the disk in steps, not all at once at their end.
 #pragma once
 
 #include <leveldb/env.h>
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -50,6 +51,9 @@ enum class WalUse {
   syncs_rarely,
   syncs_always,  // each write: worth a file with zeros ahead (zero_ahead_file.h)
 };
+
+// So much of a file that is no WAL waits for its sync at most, up to one append more.
+inline constexpr std::size_t kTableSyncStep = 256 << 10;
 
 class FailStopEnv final : public leveldb::EnvWrapper {
  public:

@@ -132,6 +132,20 @@ TEST_F(FailStopEnvTest, SyncsAWalThatIsClosedButNoOtherFile) {
   EXPECT_EQ(env_.wal_number(), 7u);
 }
 
+TEST_F(FailStopEnvTest, ATableGoesToTheDiskInSteps) {
+  const std::string piece(100 << 10, 'x');
+  const auto table = create("/000008.ldb");
+  const auto durable = [&] {
+    return disk_.after_power_loss()->contents("/000008.ldb").size() / piece.size();
+  };
+  for (const std::size_t expected : {0, 0, 3, 3, 3, 6, 6}) {
+    ASSERT_TRUE(table->Append(piece).ok());
+    EXPECT_EQ(durable(), expected);
+  }
+  ASSERT_TRUE(table->Sync().ok());
+  EXPECT_EQ(durable(), 7u);
+}
+
 TEST_F(FailStopEnvTest, StopsWhenAWalThatIsClosedCannotBeSynced) {
   auto wal = create("/000007.log");
   ASSERT_TRUE(wal->Append("abc").ok());
