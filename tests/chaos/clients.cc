@@ -214,11 +214,12 @@ class Clients::Client {
 
 Clients::Clients(ClientsOptions options, const Epochs& epochs)
     : options_(std::move(options)), epochs_(epochs) {
-  // One more, without a thread: it does the final reads.
-  const auto count = static_cast<std::uint32_t>(options_.clients) + 1;
+  // Those of the final reads, one a node, have no thread.
+  const auto threads = static_cast<std::uint32_t>(options_.clients);
+  const auto count = threads + static_cast<std::uint32_t>(options_.endpoints.size());
   for (std::uint32_t i = 0; i < count; ++i)
     clients_.push_back(std::make_unique<Client>(*this, i, count));
-  for (std::uint32_t i = 0; i + 1 < count; ++i)
+  for (std::uint32_t i = 0; i < threads; ++i)
     threads_.emplace_back([this, i] { clients_[i]->run(); });
 }
 
@@ -252,7 +253,8 @@ bool Clients::read_finally(int node, const std::string& key, Level level,
   Operation op;
   op.key = key;
   op.level = level;
-  clients_.back()->execute(op, static_cast<std::size_t>(node));
+  const auto through = static_cast<std::size_t>(node);
+  clients_[static_cast<std::size_t>(options_.clients) + through]->execute(op, through);
   const bool answered = op.end == End::ok;
   record.push_back(std::move(op));
   return answered;

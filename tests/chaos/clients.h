@@ -63,7 +63,8 @@ class Clients {
   [[nodiscard]] std::uint64_t acknowledged_writes() const { return acknowledged_writes_; }
 
   // After stop(): reads the key at this level through one node (redirects are followed), as a
-  // process of its own, into `record`. False if there was no answer.
+  // process of its own, into `record`. False if there was no answer. Threads may do this at once
+  // for different nodes.
   bool read_finally(int node, const std::string& key, Level level, std::vector<Operation>& record);
 
  private:

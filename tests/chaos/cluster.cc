@@ -11,6 +11,7 @@
 #include <set>
 #include <thread>
 
+#include "src/base/check.h"
 #include "tests/process/files.h"
 
 namespace raftkv::chaos {
@@ -25,7 +26,12 @@ Cluster::Cluster(ClusterOptions options, Ground& ground, Belongings& belongings)
       ground_(ground),
       belongings_(belongings),
       nodes_(static_cast<std::size_t>(options_.nodes)) {
-  for (int i = 0; i < size(); ++i) fs::create_directory(directory(i));
+  for (int i = 0; i < size(); ++i) {
+    fs::create_directory(directory(i));
+    if (options_.interposed.empty()) continue;
+    node(i).disk = map_disk_control(disk_control(i), true);
+    CHECK(node(i).disk != nullptr);
+  }
   if (!options_.faketime.empty()) set_clock(0);
 }
 
@@ -77,6 +83,7 @@ std::vector<std::string> Cluster::environment(int i) const {
   if (!options_.interposed.empty()) {
     words.push_back(fmt::format("{}={}", kJournalVariable, journal(i)));
     words.push_back(fmt::format("{}={}", kBelowVariable, data(i)));
+    words.push_back(fmt::format("{}={}", kControlVariable, disk_control(i)));
   }
   if (!options_.faketime.empty()) {
     words.push_back("FAKETIME_TIMESTAMP_FILE=" + clock_file());
@@ -107,6 +114,7 @@ void Cluster::serve(int i, const std::vector<std::string>& more) {
   ++epochs_[static_cast<std::size_t>(i)];
   it.child = process::Child(command, log(i));
   it.should_live = true;
+  it.paused = false;
   belongings_.note_process(it.child.pid());
   ground_.started(i, it.child.pid());
 }
@@ -132,6 +140,7 @@ void Cluster::kill(int i) {
 
 void Cluster::signal(int i, int number) {
   if (number == SIGKILL) node(i).should_live = false;
+  if (number == SIGSTOP || number == SIGCONT) node(i).paused = number == SIGSTOP;
   node(i).child.signal(number);
 }
 

@@ -9,6 +9,7 @@
 
 #include "src/base/prng.h"
 #include "tests/chaos/clients.h"
+#include "tests/chaos/disk_control.h"
 #include "tests/chaos/ground.h"
 #include "tests/chaos/unsynced.h"
 #include "tests/process/child.h"
@@ -18,10 +19,11 @@ namespace raftkv::chaos {
 
 struct ClusterOptions {
   int nodes = 5;
-  std::string raftkv;           // the program
-  std::string interposed = "";  // the library that lets unsynced writes be lost; empty: not loaded
-  std::string faketime = "";    // libfaketime; empty: not loaded
-  int small_disk = -1;          // the node whose data is on a file system of its own
+  std::string raftkv;  // the program
+  // The library that lets unsynced writes be lost and syncs be slow or fail; empty: not loaded.
+  std::string interposed = "";
+  std::string faketime = "";  // libfaketime; empty: not loaded
+  int small_disk = -1;        // the node whose data is on a file system of its own
 };
 
 class Cluster {
@@ -51,6 +53,8 @@ class Cluster {
   void signal(int i, int number);
   std::optional<process::ExitCode> terminate(int i);
   [[nodiscard]] bool running(int i);
+  // Runs and is not stopped by a signal.
+  [[nodiscard]] bool goes_on(int i) { return running(i) && !node(i).paused; }
   void wipe(int i);
   // Since the last start of this node.
   [[nodiscard]] std::string log_since_start(int i) const;
@@ -59,6 +63,11 @@ class Cluster {
   // damaged may find it out later: they are wiped and join again.
   [[nodiscard]] std::vector<std::string> unexpected_deaths();
   void files_were_damaged(int i) { node(i).doubtful = true; }
+  [[nodiscard]] bool is_doubtful(int i) { return node(i).doubtful; }
+  // It may end by itself, until it is started again.
+  void may_die(int i) { node(i).should_live = false; }
+  // What the node's syncs meet. Only with `interposed`.
+  [[nodiscard]] DiskControl& disk(int i) { return *node(i).disk; }
   [[nodiscard]] int wiped_for_damage() const { return wiped_for_damage_; }
 
   // --- the small disk ---
@@ -87,11 +96,16 @@ class Cluster {
     process::Child child;
     bool should_live = false;
     bool doubtful = false;
+    bool paused = false;
+    DiskControl* disk = nullptr;
     std::size_t log_begin = 0;
   };
   [[nodiscard]] Node& node(int i) { return nodes_[static_cast<std::size_t>(i)]; }
   [[nodiscard]] std::vector<std::string> environment(int i) const;
   [[nodiscard]] std::string journal(int i) const { return directory(i) + "/journal"; }
+  [[nodiscard]] std::string disk_control(int i) const {
+    return belongings_.directory() + "/" + id(i) + ".disk";
+  }
   [[nodiscard]] std::string clock_file() const { return belongings_.directory() + "/clock"; }
   void serve(int i, const std::vector<std::string>& more);
 

@@ -3,42 +3,47 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
+#include <cmath>
+#include <sstream>
 
 namespace raftkv::chaos {
 namespace {
 
 constexpr double kMs = 1e6;
+constexpr double kStep = 1.01;
+
+// The nearest rank, as above.
+double percentile(std::vector<double> values, std::size_t percent) {
+  if (values.empty()) return 0;
+  std::ranges::sort(values);
+  const std::size_t rank = (values.size() * percent + 99) / 100;
+  return values[std::max<std::size_t>(rank, 1) - 1];
+}
+
+using Spans = std::vector<std::pair<Nanos, Nanos>>;
+
+// The times in none of the bands that count, up to `end`.
+template <typename Counts>
+Spans outside(const std::vector<Band>& bands, Nanos end, Counts counts) {
+  Spans struck;
+  for (const Band& band : bands) {
+    if (counts(band)) struck.emplace_back(band.from, band.to);
+  }
+  std::ranges::sort(struck);
+  Spans rest;
+  Nanos at = 0;
+  for (const auto& [from, to] : struck) {
+    if (from > at) rest.emplace_back(at, from);
+    at = std::max(at, to);
+  }
+  if (end > at) rest.emplace_back(at, end);
+  return rest;
+}
 
 struct Ended {
   Nanos returned;
   Nanos took;
 };
-
-// The nearest rank: the smallest value that at least this share of all does not exceed.
-double percentile(std::vector<Nanos>& values, std::size_t percent) {
-  if (values.empty()) return 0;
-  std::ranges::sort(values);
-  const std::size_t rank = (values.size() * percent + 99) / 100;
-  return static_cast<double>(values[std::max<std::size_t>(rank, 1) - 1]) / kMs;
-}
-
-using Spans = std::vector<std::pair<Nanos, Nanos>>;
-
-// The times in no band, up to `end`.
-Spans calm_of(const std::vector<Band>& bands, Nanos end) {
-  std::vector<std::pair<Nanos, Nanos>> struck;
-  for (const Band& band : bands) struck.emplace_back(band.from, band.to);
-  std::ranges::sort(struck);
-  Spans calm;
-  Nanos at = 0;
-  for (const auto& [from, to] : struck) {
-    if (from > at) calm.emplace_back(at, from);
-    at = std::max(at, to);
-  }
-  if (end > at) calm.emplace_back(at, end);
-  return calm;
-}
 
 class Measure {
  public:
@@ -52,37 +57,29 @@ class Measure {
     std::ranges::sort(writes_);
   }
 
-  [[nodiscard]] Figures during(const std::string& name, const Spans& spans) const {
+  [[nodiscard]] Figures during(std::string_view name, const Spans& spans) const {
     Figures figures;
     figures.nemesis = name;
     figures.strikes = static_cast<int>(spans.size());
-    std::vector<Nanos> latencies;
     for (const auto& [from, to] : spans) {
       figures.seconds += static_cast<double>(to - from) / 1e9;
       auto it = std::ranges::lower_bound(ended_, from, {}, &Ended::returned);
-      for (; it != ended_.end() && it->returned < to; ++it) latencies.push_back(it->took);
+      for (; it != ended_.end() && it->returned < to; ++it) figures.latencies.add(it->took);
       figures.longest_without_write_ms =
           std::max(figures.longest_without_write_ms, gap(from, to) / kMs);
     }
-    if (figures.seconds > 0)
-      figures.acknowledged_a_second = static_cast<double>(latencies.size()) / figures.seconds;
-    figures.median_ms = percentile(latencies, 50);
-    figures.p99_ms = percentile(latencies, 99);
     return figures;
   }
 
   void recovery(Figures& figures, const Spans& spans) const {
-    std::vector<Nanos> times;
     for (const auto& [from, to] : spans) {
       const auto first = std::ranges::lower_bound(writes_, to);
       if (first == writes_.end()) {
         ++figures.never_recovered;
       } else {
-        times.push_back(*first - to);
+        figures.back_after_ms.push_back(static_cast<double>(*first - to) / kMs);
       }
     }
-    figures.recovery_median_ms = percentile(times, 50);
-    figures.recovery_max_ms = percentile(times, 100);
   }
 
  private:
@@ -102,15 +99,94 @@ class Measure {
   std::vector<Nanos> writes_;
 };
 
+// "name":VALUE of a line that json_of() has written; empty if it is not there.
+std::string value_of(const std::string& line, const std::string& name) {
+  const std::string before = "\"" + name + "\":";
+  const std::size_t at = line.find(before);
+  if (at == std::string::npos) return "";
+  const std::size_t begin = at + before.size();
+  const bool list = line[begin] == '[';
+  const std::size_t end = list ? line.find(']', begin) : line.find_first_of(",}", begin);
+  return end == std::string::npos ? "" : line.substr(begin + (list ? 1 : 0), end - begin - list);
+}
+
+// The numbers of a list without its brackets; nothing if one of the words is none.
+std::optional<std::vector<double>> numbers_of(const std::string& list) {
+  std::vector<double> numbers;
+  std::istringstream words(list);
+  for (std::string word; std::getline(words, word, ',');) {
+    char* end = nullptr;
+    numbers.push_back(std::strtod(word.c_str(), &end));
+    if (word.empty() || *end != '\0') return {};
+  }
+  return numbers;
+}
+
+std::optional<Figures> parse_line(const std::string& line) {
+  const std::string name = value_of(line, "nemesis");
+  const auto strikes = numbers_of(value_of(line, "strikes"));
+  const auto seconds = numbers_of(value_of(line, "seconds"));
+  const auto longest = numbers_of(value_of(line, "longest_without_write_ms"));
+  const auto never = numbers_of(value_of(line, "never_recovered"));
+  const auto back = numbers_of(value_of(line, "back_after_ms"));
+  const auto latencies = numbers_of(value_of(line, "latencies"));
+  for (const auto* one : {&strikes, &seconds, &longest, &never}) {
+    if (!*one || (*one)->size() != 1) return {};
+  }
+  if (name.size() < 3 || !back || !latencies || latencies->size() % 2 != 0) return {};
+  Figures figures;
+  figures.nemesis = name.substr(1, name.size() - 2);
+  figures.strikes = static_cast<int>(strikes->front());
+  figures.seconds = seconds->front();
+  figures.longest_without_write_ms = longest->front();
+  figures.never_recovered = static_cast<int>(never->front());
+  figures.back_after_ms = *back;
+  for (std::size_t i = 0; i < latencies->size(); i += 2) {
+    figures.latencies.add_to_bucket(static_cast<int>((*latencies)[i]),
+                                    static_cast<std::uint64_t>((*latencies)[i + 1]));
+  }
+  return figures;
+}
+
 }  // namespace
+
+void Latencies::add(Nanos took, std::uint64_t count) {
+  const double us = static_cast<double>(std::max<Nanos>(took, 1000)) / 1e3;
+  add_to_bucket(static_cast<int>(std::lround(std::log(us) / std::log(kStep))), count);
+}
+
+void Latencies::add(const Latencies& more) {
+  for (const auto& [bucket, count] : more.buckets_) add_to_bucket(bucket, count);
+}
+
+void Latencies::add_to_bucket(int bucket, std::uint64_t count) {
+  buckets_[bucket] += count;
+  count_ += count;
+}
+
+double Latencies::percentile_ms(std::uint64_t percent) const {
+  const std::uint64_t rank = std::max<std::uint64_t>((count_ * percent + 99) / 100, 1);
+  std::uint64_t seen = 0;
+  for (const auto& [bucket, count] : buckets_) {
+    seen += count;
+    if (seen >= rank) return std::pow(kStep, bucket) / 1e3;
+  }
+  return 0;
+}
+
+double Figures::acknowledged_a_second() const {
+  return seconds > 0 ? static_cast<double>(latencies.count()) / seconds : 0;
+}
 
 std::vector<Figures> figures_of(const std::vector<Operation>& operations,
                                 const std::vector<Band>& bands, Nanos end) {
   const Measure measure(operations);
   std::map<std::string, Spans> by_name;
   for (const Band& band : bands) by_name[band.name].emplace_back(band.from, band.to);
-  std::vector<Figures> all = {measure.during("calm", calm_of(bands, end))};
-  all.front().strikes = 0;
+  std::vector<Figures> all = {
+      measure.during(kQuorum, outside(bands, end, [](const Band& band) { return !band.quorum; })),
+      measure.during(kCalm, outside(bands, end, [](const Band&) { return true; }))};
+  for (Figures& time : all) time.strikes = 0;
   for (const auto& [name, spans] : by_name) {
     all.push_back(measure.during(name, spans));
     measure.recovery(all.back(), spans);
@@ -118,18 +194,37 @@ std::vector<Figures> figures_of(const std::vector<Operation>& operations,
   return all;
 }
 
+void add(std::vector<Figures>& to, const std::vector<Figures>& more) {
+  for (const Figures& from : more) {
+    auto it = std::ranges::find(to, from.nemesis, &Figures::nemesis);
+    if (it == to.end()) {
+      to.push_back(from);
+      continue;
+    }
+    it->strikes += from.strikes;
+    it->seconds += from.seconds;
+    it->latencies.add(from.latencies);
+    it->longest_without_write_ms =
+        std::max(it->longest_without_write_ms, from.longest_without_write_ms);
+    it->back_after_ms.insert(it->back_after_ms.end(), from.back_after_ms.begin(),
+                             from.back_after_ms.end());
+    it->never_recovered += from.never_recovered;
+  }
+}
+
 std::string table_of(const std::vector<Figures>& figures) {
   std::string table = fmt::format("{:<16} {:>7} {:>7} {:>7} {:>9} {:>8} {:>12} {:>19}\n", "nemesis",
                                   "strikes", "seconds", "acked/s", "median ms", "p99 ms",
                                   "no write ms", "back after ms (max)");
   for (const Figures& f : figures) {
-    const std::string back =
-        f.nemesis == "calm"
-            ? ""
-            : fmt::format("{:.0f} ({:.0f})", f.recovery_median_ms, f.recovery_max_ms);
+    const std::string back = f.strikes == 0
+                                 ? ""
+                                 : fmt::format("{:.0f} ({:.0f})", percentile(f.back_after_ms, 50),
+                                               percentile(f.back_after_ms, 100));
     table += fmt::format("{:<16} {:>7} {:>7.1f} {:>7.0f} {:>9.1f} {:>8.1f} {:>12.0f} {:>19}\n",
-                         f.nemesis, f.strikes, f.seconds, f.acknowledged_a_second, f.median_ms,
-                         f.p99_ms, f.longest_without_write_ms, back);
+                         f.nemesis, f.strikes, f.seconds, f.acknowledged_a_second(),
+                         f.latencies.percentile_ms(50), f.latencies.percentile_ms(99),
+                         f.longest_without_write_ms, back);
   }
   return table;
 }
@@ -141,11 +236,34 @@ std::string json_of(const std::vector<Figures>& figures) {
     json += fmt::format(
         "{{\"nemesis\":\"{}\",\"strikes\":{},\"seconds\":{:.3f},\"acknowledged_per_second\":{:.1f},"
         "\"median_ms\":{:.3f},\"p99_ms\":{:.3f},\"longest_without_write_ms\":{:.1f},"
-        "\"recovery_median_ms\":{:.1f},\"recovery_max_ms\":{:.1f},\"never_recovered\":{}}}",
-        f.nemesis, f.strikes, f.seconds, f.acknowledged_a_second, f.median_ms, f.p99_ms,
-        f.longest_without_write_ms, f.recovery_median_ms, f.recovery_max_ms, f.never_recovered);
+        "\"recovery_median_ms\":{:.1f},\"recovery_max_ms\":{:.1f},\"never_recovered\":{}",
+        f.nemesis, f.strikes, f.seconds, f.acknowledged_a_second(), f.latencies.percentile_ms(50),
+        f.latencies.percentile_ms(99), f.longest_without_write_ms, percentile(f.back_after_ms, 50),
+        percentile(f.back_after_ms, 100), f.never_recovered);
+    json += ",\"back_after_ms\":[";
+    for (std::size_t i = 0; i < f.back_after_ms.size(); ++i)
+      json += fmt::format("{}{:.3f}", i == 0 ? "" : ",", f.back_after_ms[i]);
+    json += "],\"latencies\":[";  // number in the series of 1.01^n us, operations
+    bool first = true;
+    for (const auto& [bucket, count] : f.latencies.buckets()) {
+      json += fmt::format("{}{},{}", first ? "" : ",", bucket, count);
+      first = false;
+    }
+    json += "]}";
   }
   return json + "]\n";
+}
+
+std::optional<std::vector<Figures>> parse_figures(const std::string& json) {
+  if (!json.starts_with("[")) return {};
+  std::vector<Figures> all;
+  std::istringstream lines(json);
+  for (std::string line; std::getline(lines, line);) {
+    auto figures = parse_line(line);
+    if (!figures) return {};
+    all.push_back(std::move(*figures));
+  }
+  return all;
 }
 
 }  // namespace raftkv::chaos

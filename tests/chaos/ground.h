@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -30,10 +31,14 @@ struct Links {
   std::vector<std::vector<bool>> cut;  // [from][to]: nothing arrives
   unsigned loss_percent = 0;           // between nodes
   milliseconds delay_most{0};          // between nodes: each piece waits up to this
+  std::uint64_t bytes_a_second = 0;    // between nodes, each link and direction; 0: as many as come
 
   [[nodiscard]] std::size_t clients() const { return cut.size() - 1; }
   void cut_one_way(int from, int to);
   void cut_both(int a, int b);
+  // Whether of the nodes that run (`up`, one a node) one is connected, in both directions, to so
+  // many others that together they are a majority of all.
+  [[nodiscard]] bool quorum(const std::vector<bool>& up) const;
   bool operator==(const Links&) const = default;
 };
 
@@ -52,7 +57,7 @@ class Ground {
   // The process of a node has changed.
   virtual void started(int node, pid_t pid) = 0;
   virtual void set(const Links& links) = 0;
-  // Empty, or why links cannot delay here.
+  // Empty, or why links cannot delay and throttle here.
   [[nodiscard]] virtual std::string why_no_delay() const = 0;
 };
 

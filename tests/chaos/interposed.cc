@@ -1,8 +1,9 @@
-// The library that raftkv-chaos preloads into nodes: see unsynced.h. It only writes a journal;
-// every call does what it always does.
+// The library that raftkv-chaos preloads into nodes. It writes a journal (unsynced.h) and lets
+// every call do what it always does; but for syncs, which can be slow or fail (disk_control.h).
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <array>
@@ -14,6 +15,7 @@
 #include <mutex>
 #include <string>
 
+#include "tests/chaos/disk_control.h"
 #include "tests/chaos/unsynced.h"
 
 namespace {
@@ -135,6 +137,30 @@ int open_any(const char* path, int flags, mode_t mode) {
                                           : real_open(path, flags, mode);
 }
 
+// Null without one. Not the journal's: mapping it calls the functions below.
+raftkv::chaos::DiskControl* control() {
+  static raftkv::chaos::DiskControl* const kControl = [] {
+    const char* const path = std::getenv(raftkv::chaos::kControlVariable);
+    auto* const page = path == nullptr ? nullptr : raftkv::chaos::map_disk_control(path, false);
+    if (path != nullptr && page == nullptr) ::abort();
+    return page;
+  }();
+  return kControl;
+}
+
+// What the control says: the time passes here, in short steps, so that healing ends it at once.
+// False: the sync fails.
+bool sync_may_go_on(raftkv::chaos::DiskControl& control) {
+  constexpr std::uint32_t kStepMs = 5;
+  for (std::uint32_t waited = 0; waited < control.sync_ms; waited += kStepMs) {
+    const timespec step{0, kStepMs * 1'000'000L};
+    ::nanosleep(&step, nullptr);
+  }
+  if (control.failing == 0) return true;
+  ++control.failures;
+  return false;
+}
+
 template <typename Sync>
 int sync_any(int fd, Sync sync) {
   Journal& all = journal();
@@ -144,6 +170,10 @@ int sync_any(int fd, Sync sync) {
   {
     const std::lock_guard lock(all.mutex);
     before = all.records;
+  }
+  if (control() != nullptr && !sync_may_go_on(*control())) {
+    errno = EIO;
+    return -1;
   }
   const int result = sync(fd);
   if (result == 0) {

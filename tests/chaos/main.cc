@@ -7,9 +7,11 @@
 #include <algorithm>
 
 #include "tests/chaos/belongings.h"
+#include "tests/chaos/figures.h"
 #include "tests/chaos/nemesis.h"
 #include "tests/chaos/run.h"
 #include "tests/process/cluster.h"
+#include "tests/process/files.h"
 
 namespace raftkv::chaos {
 namespace {
@@ -107,6 +109,21 @@ bool complete(Parsed& parsed) {
   return true;
 }
 
+// The figures of several runs, as one table.
+int add_figures(const std::vector<std::string>& files) {
+  std::vector<Figures> all;
+  for (const std::string& file : files) {
+    const auto figures = parse_figures(process::read_file(file));
+    if (!figures) {
+      fmt::print(stderr, "raftkv-chaos: '{}' has no figures of raftkv-chaos run --figures\n", file);
+      return kUsage;
+    }
+    add(all, *figures);
+  }
+  fmt::print("{}", table_of(all));
+  return kGood;
+}
+
 int chaos(int argc, char** argv) {
   Parsed parsed;
   parsed.options.raftkv = process::raftkv_program();
@@ -116,12 +133,17 @@ int chaos(int argc, char** argv) {
   add_run(*run_command, parsed);
   CLI::App* const clean_command =
       app.add_subcommand("clean", "takes away what runs left that were killed");
+  std::vector<std::string> files;
+  CLI::App* const figures_command =
+      app.add_subcommand("figures", "the figures of several runs, added up");
+  figures_command->add_option("FILE", files, "what --figures has written")->required();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kUsage;
   }
   if (clean_command->parsed()) return clean();
+  if (figures_command->parsed()) return add_figures(files);
   if (!complete(parsed)) return kUsage;
   catch_signals();
   return run(parsed.options, [] { return g_interrupted != 0; });

@@ -17,6 +17,16 @@ void Links::cut_both(int a, int b) {
   cut_one_way(a, b);
   cut_one_way(b, a);
 }
+bool Links::quorum(const std::vector<bool>& up) const {
+  for (std::size_t a = 0; a < clients(); ++a) {
+    std::size_t together = 0;
+    for (std::size_t b = 0; b < clients(); ++b) {
+      if (up[a] && up[b] && (a == b || (!cut[a][b] && !cut[b][a]))) ++together;
+    }
+    if (together > clients() / 2) return true;
+  }
+  return false;
+}
 
 namespace {
 
@@ -77,7 +87,7 @@ class Namespaces final : public Ground {
     now_ = links;
   }
   std::string why_no_delay() const override {
-    return "links delay in `--network proxy` only (netem is missing in some kernels)";
+    return "only links of `--network proxy` do this (netem is missing in some kernels)";
   }
 
  private:

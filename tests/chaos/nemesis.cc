@@ -191,6 +191,16 @@ class Delay final : public OfLinks {
   }
 };
 
+class Throttle final : public OfLinks {
+ public:
+  using OfLinks::OfLinks;
+  std::string strike() override {
+    links().bytes_a_second = prng().between(std::uint64_t{20'000}, std::uint64_t{300'000});
+    apply();
+    return fmt::format("throttle {}kB/s", links().bytes_a_second / 1000);
+  }
+};
+
 // --- processes ---
 
 class OfProcesses : public Base {
@@ -374,30 +384,111 @@ class DiskFull final : public OfDisks {
   }
 };
 
+// The leader, or a minority.
+class SlowDisk final : public OfDisks {
+ public:
+  using OfDisks::OfDisks;
+  std::string strike() override {
+    victims_ = prng().chance(1, 2) ? std::vector<int>{leader()} : some(cluster().minority());
+    // Up to longer than an election: a leader that waits for its disk must give way.
+    const auto ms = static_cast<std::uint32_t>(
+        prng().chance(1, 3) ? prng().between(std::uint64_t{1000}, std::uint64_t{3000})
+                            : prng().between(std::uint64_t{10}, std::uint64_t{500}));
+    for (const int victim : victims_) cluster().disk(victim).sync_ms = ms;
+    least_ = ms >= 1000 ? milliseconds(ms) + 500ms : 0ms;
+    return fmt::format("slow-disk {} {}ms", names(victims_), ms);
+  }
+  void heal() override {
+    for (const int victim : victims_) cluster().disk(victim).sync_ms = 0;
+  }
+  milliseconds least() const override { return least_; }
+
+ private:
+  milliseconds least_{0};
+  std::vector<int> victims_;
+};
+
+// A node whose sync has failed does not know what is on its disk: it must end, whatever it could
+// still do. What it had not synced is lost then, as the kernel may do after such an error.
+class FailSyncs final : public OfDisks {
+ public:
+  using OfDisks::OfDisks;
+  std::string strike() override {
+    victim_ = prng().chance(1, 2) ? leader() : any();
+    failures_ = cluster().disk(victim_).failures;
+    cluster().may_die(victim_);
+    cluster().disk(victim_).failing = 1;
+    return words(sim::fail_syncs(who(victim_)));
+  }
+  void heal() override {
+    const bool failed = cluster().disk(victim_).failures != failures_;
+    const bool ended =
+        process::eventually([&] { return !failed || !cluster().running(victim_); }, 5s);
+    cluster().disk(victim_).failing = 0;
+    if (!ended)
+      broken_ = fmt::format("{} goes on after its disk has failed", cluster().id(victim_));
+    cluster().kill(victim_);
+    (void)cluster().lose_unsynced_writes(victim_, prng());
+    cluster().start(victim_);
+  }
+  [[nodiscard]] std::string broken() const override { return broken_; }
+
+ private:
+  std::uint64_t failures_ = 0;
+  std::string broken_;
+};
+
 class Corrupt final : public OfDisks {
  public:
   using OfDisks::OfDisks;
   std::string strike() override {
-    victim_ = any();
-    if (!cluster().terminate(victim_)) cluster().kill(victim_);
-    return fmt::format("corrupt n{} {}", victim_ + 1, damage());
+    choose();
+    std::string told = "corrupt";
+    for (const int victim : victims_) {
+      if (!cluster().terminate(victim)) cluster().kill(victim);
+      told += fmt::format("{} n{} {}", told == "corrupt" ? "" : ",", victim + 1, damage(victim));
+      cluster().files_were_damaged(victim);
+    }
+    return told;
   }
   void heal() override {
-    cluster().files_were_damaged(victim_);
-    cluster().start(victim_);
-    if (!process::eventually([&] { return !cluster().running(victim_); }, 1500ms)) return;
-    // It refused to start: then it must have said why, and comes back as a new instance.
-    silent_ = cluster().log_since_start(victim_).empty();
-    cluster().kill(victim_);
-    cluster().wipe(victim_);
-    cluster().join(victim_);
+    for (const int victim : victims_) cluster().start(victim);
+    const auto end = std::chrono::steady_clock::now() + 1500ms;
+    while (std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(20ms);
+    std::size_t kept = 0;
+    for (const int victim : victims_) {
+      const bool refused = !cluster().running(victim);
+      // One that refused to start must have said why.
+      if (refused && cluster().log_since_start(victim).empty())
+        broken_ = cluster().id(victim) + " ended without a word after its files were damaged";
+      // One may live on with what it has not found yet. More, and a later loss of disks could take
+      // more copies than there may be lost.
+      if (!refused && cluster().size() >= 5 && ++kept == 1) continue;
+      cluster().kill(victim);
+      cluster().wipe(victim);
+      cluster().join(victim);
+    }
   }
-  bool recovered() override { return !silent_ && OfDisks::recovered(); }
+  [[nodiscard]] std::string broken() const override { return broken_; }
 
  private:
-  std::string damage() {
+  // Together with those that are doubtful from before, at most a minority.
+  void choose() {
+    const auto count =
+        1 + static_cast<int>(prng().below(static_cast<std::uint64_t>(cluster().minority())));
+    const std::vector<int> order = some(cluster().size());
+    for (const int node : order) {
+      if (cluster().is_doubtful(node)) victims_.push_back(node);
+    }
+    for (const int node : order) {
+      if (static_cast<int>(victims_.size()) < count && !cluster().is_doubtful(node))
+        victims_.push_back(node);
+    }
+  }
+
+  std::string damage(int victim) {
     std::vector<fs::path> files;
-    for (const auto& entry : fs::recursive_directory_iterator(cluster().data(victim_))) {
+    for (const auto& entry : fs::recursive_directory_iterator(cluster().data(victim))) {
       if (entry.is_regular_file() && entry.file_size() > 0 && entry.path().filename() != "LOG")
         files.push_back(entry.path());
     }
@@ -405,7 +496,7 @@ class Corrupt final : public OfDisks {
     std::ranges::sort(files);
     const fs::path file = files[prng().below(files.size())];
     const std::uint64_t size = fs::file_size(file);
-    const std::string name = fs::relative(file, cluster().data(victim_));
+    const std::string name = fs::relative(file, cluster().data(victim));
     const std::uint64_t at = prng().below(size);
     if (prng().chance(1, 3)) {
       fs::resize_file(file, at);
@@ -420,7 +511,9 @@ class Corrupt final : public OfDisks {
     open.put(static_cast<char>(old ^ bit));
     return fmt::format("{} bit flipped at {} of {}", name, at, size);
   }
-  bool silent_ = false;
+
+  std::vector<int> victims_;
+  std::string broken_;
 };
 
 template <typename Kind, auto... arguments>
@@ -451,6 +544,7 @@ const std::vector<NemesisKind>& nemesis_kinds() {
       {"cut-clients", Field::links, "clients from the leader", make<CutClients>},
       {"loss", Field::links, "2 to 20 % of what nodes send is lost", make<Loss>},
       {"delay", Field::links, "what nodes send takes up to 200 ms", make<Delay>},
+      {"throttle", Field::links, "links between nodes carry 20 to 300 kB/s", make<Throttle>},
       {"kill", Field::processes, "SIGKILL of one", make<Kill, 1>},
       {"kill-leader", Field::processes, "SIGKILL of the leader", make<Kill, 0>},
       {"kill-minority", Field::processes, "SIGKILL of a minority", make_kill_minority},
@@ -465,7 +559,10 @@ const std::vector<NemesisKind>& nemesis_kinds() {
       {"wipe", Field::disks, "SIGKILL of one, its disk empty, joins again", make<Wipe>},
       {"remove", Field::disks, "a member removed, wiped, joins again", make<Remove>},
       {"disk-full", Field::disks, "no space on one node's disk", make<DiskFull>},
-      {"corrupt", Field::disks, "a bit flipped or a file cut on a stopped node", make<Corrupt>},
+      {"slow-disk", Field::disks, "syncs of the leader or a minority take up to 3 s",
+       make<SlowDisk>},
+      {"fail-syncs", Field::disks, "syncs of one node fail; it must end", make<FailSyncs>},
+      {"corrupt", Field::disks, "bits flipped or files cut on a stopped minority", make<Corrupt>},
   };
   return kKinds;
 }

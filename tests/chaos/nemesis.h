@@ -24,6 +24,8 @@ class Nemesis {
   virtual void heal() = 0;
   // Whether what it did is over: a node that was wiped is a voter again.
   virtual bool recovered() { return true; }
+  // Empty, or what a node did that it must not do.
+  [[nodiscard]] virtual std::string broken() const { return ""; }
   // How long it should last at least.
   [[nodiscard]] virtual milliseconds least() const { return milliseconds(0); }
 };

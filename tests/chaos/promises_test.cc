@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 
 #include "linearizability/check.h"
@@ -11,6 +12,7 @@
 #include "linearizability/readers/reader.h"
 #include "tests/chaos/clients.h"
 #include "tests/chaos/figures.h"
+#include "tests/chaos/ground.h"
 #include "tests/chaos/nemesis.h"
 #include "tests/process/files.h"
 
@@ -185,13 +187,65 @@ TEST(Figures, CountStrikesAndTheTimeUntilAWrite) {
   }
   const auto figures = figures_of(
       record.operations(), {{"kill", "kill n1", 1'500'000'000, 7'500'000'000}}, 10'000'000'000);
-  ASSERT_EQ(figures.size(), 2u);
-  EXPECT_EQ(figures[0].nemesis, "calm");
-  EXPECT_DOUBLE_EQ(figures[0].seconds, 4);
-  EXPECT_EQ(figures[1].strikes, 1);
-  EXPECT_DOUBLE_EQ(figures[1].median_ms, 5);
-  EXPECT_DOUBLE_EQ(figures[1].longest_without_write_ms, 5500);
-  EXPECT_DOUBLE_EQ(figures[1].recovery_max_ms, 500);
+  ASSERT_EQ(figures.size(), 3u);
+  EXPECT_EQ(figures[0].nemesis, kQuorum);
+  EXPECT_DOUBLE_EQ(figures[0].seconds, 10);
+  EXPECT_EQ(figures[1].nemesis, kCalm);
+  EXPECT_DOUBLE_EQ(figures[1].seconds, 4);
+  EXPECT_EQ(figures[2].strikes, 1);
+  EXPECT_NEAR(figures[2].latencies.percentile_ms(50), 5, 0.05);
+  EXPECT_DOUBLE_EQ(figures[2].longest_without_write_ms, 5500);
+  EXPECT_THAT(figures[2].back_after_ms, ElementsAre(500));
+}
+
+// What struck a majority is not counted as time with a quorum.
+TEST(Figures, KnowTheTimeWithoutAQuorum) {
+  Record record;
+  record.write(Kind::put, "r", 1, 0);
+  const std::vector<Band> bands = {{"kill-majority", "", 2'000'000'000, 5'000'000'000, false},
+                                   {"kill", "", 6'000'000'000, 7'000'000'000, true}};
+  const auto figures = figures_of(record.operations(), bands, 10'000'000'000);
+  EXPECT_DOUBLE_EQ(figures[0].seconds, 7);
+  EXPECT_DOUBLE_EQ(figures[1].seconds, 6);
+}
+
+TEST(Figures, OfSeveralRunsAddUp) {
+  Record record;
+  for (int i = 1; i <= 3; ++i) {
+    Operation& op = record.write(Kind::put, "r", static_cast<std::uint64_t>(i), 0);
+    op.returned = i * 1'000'000'000LL;
+    op.invoked = op.returned - i * 1'000'000;
+  }
+  const Band kill = {"kill", "kill n1", 500'000'000, 1'500'000'000};
+  const Band roll = {"roll", "roll", 1'600'000'000, 1'800'000'000};
+  auto all = parse_figures(json_of(figures_of(record.operations(), {kill}, 4'000'000'000)));
+  ASSERT_TRUE(all.has_value());
+  const auto more = figures_of(record.operations(), {kill, roll}, 4'000'000'000);
+  add(*all, more);
+  ASSERT_EQ(all->size(), 4u);
+  const auto found = std::ranges::find(*all, "kill", &Figures::nemesis);
+  ASSERT_NE(found, all->end());
+  EXPECT_EQ(found->strikes, 2);
+  EXPECT_DOUBLE_EQ(found->seconds, 2);
+  EXPECT_EQ(found->latencies.count(), 2u);
+  EXPECT_THAT(found->back_after_ms, ElementsAre(500, 500));
+  EXPECT_EQ(all->front().latencies.count(), 6u);
+  EXPECT_NEAR(all->front().latencies.percentile_ms(99), 3, 0.03);
+  EXPECT_FALSE(parse_figures("").has_value());
+  EXPECT_FALSE(parse_figures("[{\"nemesis\":\"kill\"}]\n").has_value());
+}
+
+// Who runs, and which links are cut, decide whether there is a quorum.
+TEST(Links, KnowWhetherThereIsAQuorum) {
+  Links links(5);
+  EXPECT_TRUE(links.quorum({true, true, true, false, false}));
+  EXPECT_FALSE(links.quorum({true, true, false, false, false}));
+  links.cut_one_way(0, 1);
+  EXPECT_TRUE(links.quorum({true, true, true, false, false}));  // 2 connects both
+  links.cut_both(2, 1);
+  EXPECT_FALSE(links.quorum({true, true, true, false, false}));
+  links.cut_both(3, static_cast<int>(links.clients()));  // no matter of theirs
+  EXPECT_TRUE(links.quorum({true, true, true, true, false}));
 }
 
 TEST(Nemeses, AreFoundByName) {

@@ -5,7 +5,8 @@
 // A cut takes what is sent: TCP cannot lose bytes within a connection, so a connection that has
 // lost some is reset when the link heals, and one that is dialled meanwhile hangs half open until
 // then. A lost piece costs what it costs TCP, a timeout of 200 ms that doubles with each loss in a
-// row.
+// row. A throttled link carries one piece after the other, each as long as its bytes take; what
+// waits is at most half a second's worth, then the sender waits.
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -37,6 +38,7 @@ using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;  // NOLINT: 500ms reads better than any helper
 
 constexpr std::size_t kQueuedMost = 1u << 20;  // bytes of one direction: then its sender waits
+constexpr std::size_t kPieceMost = 65536;
 constexpr milliseconds kRetransmission = 200ms;
 
 sockaddr_in to_sockaddr(const Address& address) {
@@ -125,6 +127,7 @@ class Proxies final : public Ground {
   Proxies(int nodes, std::uint64_t seed)
       : prng_(seed), links_(nodes), wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
     pids_.resize(static_cast<std::size_t>(nodes), 0);
+    free_from_.assign(links_.cut.size(), std::vector<Clock::time_point>(links_.cut.size()));
     for (int i = 0; i < nodes; ++i) {
       places_.push_back({process::unused_address(), process::unused_address(),
                          process::unused_address(), process::unused_address()});
@@ -152,6 +155,7 @@ class Proxies final : public Ground {
   void set(const Links& links) override {
     {
       const std::lock_guard lock(mutex_);
+      if (links.bytes_a_second != links_.bytes_a_second) let_go();
       links_ = links;
     }
     wake();
@@ -220,10 +224,10 @@ class Proxies final : public Ground {
   }
 
   // Of a socket from which `reads` comes and to which `writes` goes.
-  static short events(const Flow& reads, const Flow& writes, Clock::time_point now,
-                      Clock::time_point& next) {
+  [[nodiscard]] short events(const Flow& reads, const Flow& writes, Clock::time_point now,
+                             Clock::time_point& next) const {
     short wanted = 0;
-    if (!reads.ended && reads.queued < kQueuedMost) wanted |= POLLIN;
+    if (!reads.ended && reads.queued < queued_most(reads)) wanted |= POLLIN;
     if (!writes.queue.empty()) {
       const auto due = writes.queue.front().due;
       if (due <= now) {
@@ -314,9 +318,38 @@ class Proxies final : public Ground {
     }
   }
 
+  [[nodiscard]] bool of_nodes(const Flow& flow) const {
+    return flow.from != links_.clients() && flow.to != links_.clients();
+  }
+  [[nodiscard]] bool throttled(const Flow& flow) const {
+    return links_.bytes_a_second > 0 && of_nodes(flow);
+  }
+  [[nodiscard]] std::size_t queued_most(const Flow& flow) const {
+    return throttled(flow) ? std::min(kQueuedMost, links_.bytes_a_second / 2) : kQueuedMost;
+  }
+  // When the last byte of a piece has passed a throttled link, whose connections take turns.
+  Clock::time_point through_the_link(const Flow& flow, std::size_t size) {
+    if (!throttled(flow)) return Clock::now();
+    auto& free_from = free_from_[flow.from][flow.to];
+    free_from = std::max(free_from, Clock::now()) +
+                std::chrono::microseconds(size * 1'000'000 / links_.bytes_a_second);
+    return free_from;
+  }
+  // What waited for its turn on a link goes at once.
+  void let_go() {
+    const auto now = Clock::now();
+    for (auto& connection : connections_) {
+      for (Flow* flow : {&connection->there, &connection->back}) {
+        for (Flow::Piece& piece : flow->queue) piece.due = std::min(piece.due, now);
+        flow->last_due = std::min(flow->last_due, now);
+      }
+    }
+    for (auto& row : free_from_) std::ranges::fill(row, now);
+  }
+
   // How long this piece is under way: a delay, and a timeout for each time that it is lost.
   milliseconds time_on_the_way(const Flow& flow) {
-    if (flow.from == links_.clients() || flow.to == links_.clients()) return 0ms;
+    if (!of_nodes(flow)) return 0ms;
     milliseconds time{0};
     if (links_.delay_most > 0ms) {
       time += milliseconds(static_cast<std::int64_t>(
@@ -332,8 +365,10 @@ class Proxies final : public Ground {
 
   void receive(Connection& c, Flow& flow) {
     if (c.dead || flow.in < 0 || flow.ended) return;
-    char bytes[65536];
-    const ssize_t got = ::recv(flow.in, bytes, sizeof(bytes), 0);
+    char bytes[kPieceMost];
+    // Pieces of a throttled link are small, so that those of its other connections fit between.
+    const std::size_t most = throttled(flow) ? kPieceMost / 16 : kPieceMost;
+    const ssize_t got = ::recv(flow.in, bytes, most, 0);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (got < 0) return close(c);
     if (got == 0) {
@@ -344,7 +379,8 @@ class Proxies final : public Ground {
       c.lost = true;
       return;
     }
-    const auto due = std::max(flow.last_due, Clock::now() + time_on_the_way(flow));
+    const auto due = std::max(flow.last_due, through_the_link(flow, static_cast<std::size_t>(got)) +
+                                                 time_on_the_way(flow));
     flow.last_due = due;
     flow.queued += static_cast<std::size_t>(got);
     flow.queue.push_back({due, std::string(bytes, static_cast<std::size_t>(got))});
@@ -397,6 +433,7 @@ class Proxies final : public Ground {
   std::mutex mutex_;
   Prng prng_;
   Links links_;
+  std::vector<std::vector<Clock::time_point>> free_from_;  // [from][to], of throttled links
   std::vector<Place> places_;
   std::vector<pid_t> pids_;
   std::vector<Listener> listeners_;

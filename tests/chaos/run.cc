@@ -51,6 +51,13 @@ double seconds_since(Clock::time_point from) {
   return std::chrono::duration<double>(Clock::now() - from).count();
 }
 
+// What was asked of one node at the end.
+struct Counted {
+  std::vector<std::string> keys = {}, missing = {};
+  std::vector<Operation> record = {};
+  int unanswered = 0;
+};
+
 // One fault that lasts.
 struct Struck {
   const NemesisKind* kind;
@@ -91,7 +98,8 @@ class Run {
   bool prepare() {
     if (!choose_ground() || !choose_nemeses()) return false;
     ClusterOptions made{.nodes = options_.nodes, .raftkv = options_.raftkv};
-    if (wants("power")) made.interposed = library_beside_us("libraftkv-unsynced.so");
+    if (wants("power") || wants("slow-disk") || wants("fail-syncs"))
+      made.interposed = library_beside_us("libraftkv-unsynced.so");
     if (wants("clock")) made.faketime = faketime_library();
     if (wants("disk-full")) made.small_disk = options_.nodes - 1;
     cluster_ = std::make_unique<Cluster>(made, *ground_, belongings_);
@@ -138,16 +146,19 @@ class Run {
       if (names.empty() || std::ranges::find(names, kind.name) != names.end())
         kinds_.push_back(kind);
     }
-    if (wants("delay") && !ground_->why_no_delay().empty())
-      leave_out("delay", ground_->why_no_delay());
+    for (const char* name : {"delay", "throttle"}) {
+      if (wants(name) && !ground_->why_no_delay().empty()) leave_out(name, ground_->why_no_delay());
+    }
     if (wants("clock") && faketime_library().empty())
       leave_out("clock", "libfaketime is not installed (Debian: apt-get install libfaketime)");
     if (wants("disk-full") && ::geteuid() != 0)
       leave_out("disk-full", "mounting a small file system needs root");
-    if (wants("power") && ::access(library_beside_us("libraftkv-unsynced.so").c_str(), R_OK) != 0)
-      leave_out("power",
-                "libraftkv-unsynced.so is not beside this program (builds with sanitizers "
-                "have none)");
+    for (const char* name : {"power", "slow-disk", "fail-syncs"}) {
+      if (wants(name) && ::access(library_beside_us("libraftkv-unsynced.so").c_str(), R_OK) != 0)
+        leave_out(name,
+                  "libraftkv-unsynced.so is not beside this program (builds with sanitizers "
+                  "have none)");
+    }
     if (!kinds_.empty() || options_.nemeses == std::vector<std::string>{"none"}) return true;
     say("none of these faults can be made here");
     return false;
@@ -177,6 +188,7 @@ class Run {
       strike(struck, *turn.back());
       turn.pop_back();
       if (options_.mix && prng_.chance(1, 3)) add_another(struck);
+      note_quorum(struck);
       milliseconds hold = draw(1000, 3000);
       for (const Struck& each : struck) hold = std::max(hold, each.nemesis->least());
       pause(hold);
@@ -204,6 +216,13 @@ class Run {
     if (!fitting.empty()) strike(struck, *fitting[prng_.below(fitting.size())]);
   }
 
+  // Whether a majority is left, now that all has struck.
+  void note_quorum(std::vector<Struck>& struck) {
+    std::vector<bool> up;
+    for (int i = 0; i < options_.nodes; ++i) up.push_back(cluster_->goes_on(i));
+    for (Struck& each : struck) each.band.quorum = world_->links.quorum(up);
+  }
+
   void heal(std::vector<Struck>& struck) {
     for (Struck& each : struck) {
       each.nemesis->heal();
@@ -223,6 +242,7 @@ class Run {
       give_up(fmt::format("no write was acknowledged for {} s after healing", kPatience / 1s));
     for (Struck& each : struck) {
       bands_.push_back(each.band);
+      if (const std::string broken = each.nemesis->broken(); !broken.empty()) give_up(broken);
       const auto recovered = [&] {
         note_deaths();
         return interrupted_() || hopeless_ || each.nemesis->recovered();
@@ -276,7 +296,7 @@ class Run {
     int unanswered = 0;
     for (int node = 0; node < options_.nodes; ++node) {
       for (const std::string& key : shared)
-        unanswered += read_again(node, key, Level::consistent) ? 0 : 1;
+        unanswered += read_again(node, key, Level::consistent, record_) ? 0 : 1;
     }
     count(counted, unanswered);
     if (unanswered > 0)
@@ -284,9 +304,9 @@ class Run {
   }
 
   // A read may be repeated: it changes nothing.
-  bool read_again(int node, const std::string& key, Level level) {
+  bool read_again(int node, const std::string& key, Level level, std::vector<Operation>& record) {
     for (int i = 0; i < 5; ++i) {
-      if (clients_->read_finally(node, key, level, record_)) return true;
+      if (clients_->read_finally(node, key, level, record)) return true;
       std::this_thread::sleep_for(100ms);
     }
     return false;
@@ -294,16 +314,31 @@ class Run {
 
   // Every acknowledged write of a key that is written once must be there: at every node, in turns.
   void count(const std::set<std::string>& keys, int& unanswered) {
-    int missing = 0;
-    int turn = 0;
-    for (const std::string& key : keys) {
-      const int node = turn++ % options_.nodes;
-      if (!read_again(node, key, Level::stale)) {
-        ++unanswered;
-      } else if (record_.back().end == End::ok && !record_.back().found) {
+    std::vector<Counted> counted(static_cast<std::size_t>(options_.nodes));
+    std::size_t turn = 0;
+    for (const std::string& key : keys) counted[turn++ % counted.size()].keys.push_back(key);
+    std::vector<std::thread> threads;
+    for (int node = 0; node < options_.nodes; ++node) {
+      threads.emplace_back([this, node, &it = counted[static_cast<std::size_t>(node)]] {
+        for (const std::string& key : it.keys) {
+          if (!read_again(node, key, Level::stale, it.record)) {
+            ++it.unanswered;
+          } else if (!it.record.back().found) {
+            it.missing.push_back(key);
+          }
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    std::size_t missing = 0;
+    for (Counted& it : counted) {
+      unanswered += it.unanswered;
+      for (const std::string& key : it.missing) {
         if (++missing <= 5) broken_.push_back("acknowledged and not there: " + key);
       }
+      std::ranges::move(it.record, std::back_inserter(record_));
     }
+    std::ranges::sort(record_, {}, &Operation::invoked);
     say(fmt::format("{} keys written once were acknowledged; {} are missing", keys.size(),
                     missing));
   }
