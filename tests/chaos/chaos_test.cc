@@ -35,15 +35,17 @@ process::Finished chaos(const std::vector<std::string>& more) {
 
 TEST(Mix, KeepsEveryPromise) {
   const auto finished =
-      chaos({"--duration", "20s", "--nemesis",
-             "isolate-leader,split,mute,loss,kill-leader,kill-all,power,pause-leader,roll"});
+      chaos({"--duration", "25s", "--nemesis",
+             "isolate-leader,split,mute,loss,kill-leader,kill-all,power,pause-leader,roll,wipe,"
+             "corrupt,slow-disk,fail-syncs"});
   EXPECT_EQ(finished.exit_code, 0) << finished.output;
   EXPECT_THAT(finished.output, HasSubstr("VERDICT: every promise was kept"));
 }
 
 TEST(Mix, KeepsEveryPromiseThroughProxies) {
-  const auto finished = chaos({"--network", "proxy", "--nodes", "3", "--duration", "10s",
-                               "--nemesis", "isolate-leader,deafen,delay,kill-majority,transfer"});
+  const auto finished =
+      chaos({"--network", "proxy", "--nodes", "3", "--duration", "10s", "--nemesis",
+             "isolate-leader,deafen,delay,throttle,kill-majority,transfer"});
   EXPECT_EQ(finished.exit_code, 0) << finished.output;
 }
 

@@ -8,10 +8,10 @@
 
 #include <filesystem>
 #include <fstream>
-#include <set>
 #include <thread>
 
 #include "src/base/check.h"
+#include "tests/chaos/end_checks.h"
 #include "tests/process/files.h"
 
 namespace raftkv::chaos {
@@ -275,19 +275,9 @@ bool Cluster::all_are_voters() {
 }
 
 bool Cluster::agree(std::string& why) {
-  std::set<std::pair<std::uint64_t, std::string>> states;
-  why.clear();
-  bool all = true;
-  for (int i = 0; i < size(); ++i) {
-    const auto said = status(i, 2s);
-    if (!said || said->applied_index != said->commit_index) all = false;
-    if (said) states.emplace(said->applied_index, said->digest);
-    why += said ? fmt::format("  {}: {}, term {}, commit {}, applied {}, digest {}\n", id(i),
-                              said->role, said->term, said->commit_index, said->applied_index,
-                              said->digest)
-                : fmt::format("  {}: no answer\n", id(i));
-  }
-  return all && states.size() == 1;
+  std::vector<std::optional<process::Status>> said;
+  for (int i = 0; i < size(); ++i) said.push_back(status(i, 2s));
+  return nodes_agree(said, why);
 }
 
 }  // namespace raftkv::chaos

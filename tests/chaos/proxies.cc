@@ -104,6 +104,7 @@ struct Flow {
   std::deque<Piece> queue = {};
   std::size_t queued = 0;
   Clock::time_point last_due = {};
+  bool lost = false;   // bytes are gone: no later ones may arrive
   bool ended = false;  // the sender has closed its side
   bool shut = false;   // and the receiver was told
 };
@@ -375,8 +376,8 @@ class Proxies final : public Ground {
       flow.ended = true;
       return;
     }
-    if (is_cut(flow) || c.server < 0) {
-      c.lost = true;
+    if (is_cut(flow) || flow.lost || c.server < 0) {
+      flow.lost = c.lost = true;
       return;
     }
     const auto due = std::max(flow.last_due, through_the_link(flow, static_cast<std::size_t>(got)) +
@@ -388,7 +389,7 @@ class Proxies final : public Ground {
 
   void send(Connection& c, Flow& flow) {
     if (is_cut(flow) && !flow.queue.empty()) {
-      c.lost = true;
+      flow.lost = c.lost = true;
       flow.queue.clear();
       flow.queued = 0;
     }

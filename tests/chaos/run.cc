@@ -17,6 +17,7 @@
 #include "linearizability/timeline/timeline.h"
 #include "tests/chaos/belongings.h"
 #include "tests/chaos/cluster.h"
+#include "tests/chaos/end_checks.h"
 #include "tests/chaos/figures.h"
 #include "tests/chaos/ground.h"
 #include "tests/chaos/nemesis.h"
@@ -50,13 +51,6 @@ std::string faketime_library() {
 double seconds_since(Clock::time_point from) {
   return std::chrono::duration<double>(Clock::now() - from).count();
 }
-
-// What was asked of one node at the end.
-struct Counted {
-  std::vector<std::string> keys = {}, missing = {};
-  std::vector<Operation> record = {};
-  int unanswered = 0;
-};
 
 // One fault that lasts.
 struct Struck {
@@ -314,33 +308,19 @@ class Run {
 
   // Every acknowledged write of a key that is written once must be there: at every node, in turns.
   void count(const std::set<std::string>& keys, int& unanswered) {
-    std::vector<Counted> counted(static_cast<std::size_t>(options_.nodes));
-    std::size_t turn = 0;
-    for (const std::string& key : keys) counted[turn++ % counted.size()].keys.push_back(key);
-    std::vector<std::thread> threads;
-    for (int node = 0; node < options_.nodes; ++node) {
-      threads.emplace_back([this, node, &it = counted[static_cast<std::size_t>(node)]] {
-        for (const std::string& key : it.keys) {
-          if (!read_again(node, key, Level::stale, it.record)) {
-            ++it.unanswered;
-          } else if (!it.record.back().found) {
-            it.missing.push_back(key);
-          }
-        }
-      });
-    }
-    for (std::thread& thread : threads) thread.join();
-    std::size_t missing = 0;
-    for (Counted& it : counted) {
-      unanswered += it.unanswered;
-      for (const std::string& key : it.missing) {
-        if (++missing <= 5) broken_.push_back("acknowledged and not there: " + key);
-      }
-      std::ranges::move(it.record, std::back_inserter(record_));
-    }
+    std::vector<std::vector<Operation>> records(static_cast<std::size_t>(options_.nodes));
+    const Count found = count_keys(keys, options_.nodes, [&](int node, const std::string& key) {
+      auto& record = records[static_cast<std::size_t>(node)];
+      return read_again(node, key, Level::stale, record) ? std::optional(record.back().found)
+                                                         : std::nullopt;
+    });
+    unanswered += found.unanswered;
+    for (std::size_t i = 0; i < found.missing.size() && i < 5; ++i)
+      broken_.push_back("acknowledged and not there: " + found.missing[i]);
+    for (auto& record : records) std::ranges::move(record, std::back_inserter(record_));
     std::ranges::sort(record_, {}, &Operation::invoked);
     say(fmt::format("{} keys written once were acknowledged; {} are missing", keys.size(),
-                    missing));
+                    found.missing.size()));
   }
 
   int verdict() {
