@@ -1,13 +1,10 @@
-// The page in a real browser: what it draws, and how it answers to keys and mouse. A script that
-// the test puts behind the page's own looks at the canvas and acts as a person would; what it finds
-// is in the document that Chromium prints.
+// The page in a real browser: what it draws, and how it answers to keys and mouse.
 #include <gmock/gmock.h>
 
-#include <filesystem>
 #include <string>
 
 #include "src/base/prng.h"
-#include "tests/linearizability/program.h"
+#include "tests/linearizability/browser.h"
 #include "tests/linearizability/timeline/rendered.h"
 
 namespace raftkv::linearizability {
@@ -16,55 +13,15 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-constexpr std::string_view kChromium = "/usr/bin/chromium";
-
-// Helpers of the scripts below: a colour of the canvas, the colour that a name stands for, a key, a
-// new frame.
+// Helpers of the scripts below: where a bar is, a new frame.
 constexpr std::string_view kTools = R"(
-const ratio = window.devicePixelRatio || 1;
-const pixel = (px, py) => Array.from(context.getImageData(Math.round(px * ratio), Math.round(py * ratio), 1, 1).data).slice(0, 3).join();
-const rgb = (name) => {
-  const hex = colors[name].slice(1);
-  return [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16)).join();
-};
-const press = (key) => document.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
 const bar = (op) => [(Math.max(GUTTER, x(ops.invoke[op])) + Math.min(width, x(finish[op]))) / 2, laneTop(ops.process[op]) + 5];
 const frame = async () => paint();  // the next one may never come while nobody looks
-const note = (name, value) => document.body.setAttribute('data-' + name, value);
 )";
 
-class Page : public ::testing::Test {
+class Page : public PageInBrowser {
  protected:
-  void SetUp() override {
-    if (!std::filesystem::exists(kChromium)) {
-      GTEST_SKIP() << "there is no " << kChromium << ": the page was not looked at";
-    }
-  }
-
-  // Opens the page, runs the script in it, and gives the document's body tag with what the script
-  // noted.
-  std::string looked_at(std::string page, std::string_view script) {
-    const std::size_t end = page.rfind("</body>");
-    page.insert(end,
-                "<script>" + std::string(kTools) + "(async () => { try { await frame();" +
-                    std::string(script) +
-                    "} catch (error) { note('error', error); } note('done', 1); })();</script>");
-    const std::string path = folder_.write("page.html", page);
-    const Outcome outcome = run_program(
-        {std::string(kChromium), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
-         "--no-first-run", "--disable-background-networking", "--disable-component-update",
-         "--disable-sync", "--window-size=1300,800", "--virtual-time-budget=10000",
-         "--user-data-dir=" + folder_.path("profile"), "--dump-dom", "file://" + path});
-    EXPECT_EQ(outcome.code, 0) << outcome.err;
-    const std::size_t body = outcome.out.find("<body");
-    if (body == std::string::npos) return "no body: " + outcome.err;
-    const std::string tag = outcome.out.substr(body, outcome.out.find('>', body) - body);
-    EXPECT_THAT(tag, HasSubstr("data-done"));
-    EXPECT_THAT(tag, Not(HasSubstr("data-error")));
-    return tag;
-  }
-
-  Folder folder_;
+  Page() : PageInBrowser(kTools) {}
 };
 
 constexpr std::string_view kEnds = R"({"history":1,"model":"register"}
@@ -90,10 +47,7 @@ TEST_F(Page, DrawsBarsInTheColourOfTheirEndAndTheWitnessThroughThem) {
     await frame();
     note('hidden', pixel(x(points[0]), laneTop(ops.process[witness[0]]) + laneHeight / 2) !== rgb('witness'));
   )");
-  for (const char* name :
-       {"ok", "fail", "info", "between", "fault", "witness", "inside", "hidden"}) {
-    EXPECT_THAT(body, HasSubstr("data-" + std::string(name) + "=\"true\"")) << body;
-  }
+  expect_true(body, {"ok", "fail", "info", "between", "fault", "witness", "inside", "hidden"});
 }
 
 TEST_F(Page, AnswersToKeysAndMouse) {
@@ -123,10 +77,8 @@ TEST_F(Page, AnswersToKeysAndMouse) {
     press('?');
     note('help', $('help').open);
   )");
-  for (const char* name :
-       {"zoomed", "moved", "fitted", "wheel", "hover", "next", "second", "escape", "help"}) {
-    EXPECT_THAT(body, HasSubstr("data-" + std::string(name) + "=\"true\"")) << body;
-  }
+  expect_true(body,
+              {"zoomed", "moved", "fitted", "wheel", "hover", "next", "second", "escape", "help"});
 }
 
 TEST_F(Page, AViolationBeginsWithItsCore) {
@@ -148,9 +100,7 @@ TEST_F(Page, AViolationBeginsWithItsCore) {
     document.querySelectorAll('#core ol li.op')[1].click();
     note('selected', view.selected === core.ops[1].op);
   )");
-  for (const char* name : {"panel", "state", "why", "zoomed", "outlined", "selected"}) {
-    EXPECT_THAT(body, HasSubstr("data-" + std::string(name) + "=\"true\"")) << body;
-  }
+  expect_true(body, {"panel", "state", "why", "zoomed", "outlined", "selected"});
 }
 
 TEST_F(Page, OpensIn2SecondsWith100000Operations) {

@@ -1,5 +1,4 @@
-// The page of a run in a real browser: a script behind the page's own looks at the canvas and acts
-// as a person would; what it finds is in the document that Chromium prints.
+// The page of a run in a real browser.
 #include <gmock/gmock.h>
 
 #include <filesystem>
@@ -9,27 +8,16 @@
 #include "sim/report/recorder.h"
 #include "sim/simulate.h"
 #include "sim/swarm.h"
-#include "tests/linearizability/program.h"
+#include "tests/linearizability/browser.h"
 
 namespace raftkv::sim {
 namespace {
 
-using linearizability::Folder;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-constexpr std::string_view kChromium = "/usr/bin/chromium";
-
-// Helpers of the scripts below: a colour of the canvas, the colour that a name stands for, a key.
+// A helper of the scripts below: the colour of a node's band at a time.
 constexpr std::string_view kTools = R"(
-const ratio = window.devicePixelRatio || 1;
-const pixel = (px, py) => Array.from(context.getImageData(Math.round(px * ratio), Math.round(py * ratio), 1, 1).data).slice(0, 3).join();
-const rgb = (name) => {
-  const hex = colors[name].slice(1);
-  return [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16)).join();
-};
-const press = (key) => document.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
-const note = (name, value) => document.body.setAttribute('data-' + name, value);
 const band = (n, time) => pixel(x(time), laneTop(n) + 2);
 )";
 
@@ -42,37 +30,9 @@ std::string rendered(const Options& options, const std::optional<Failure>& failu
   return render_page(recorder.record(), options, failure, {"test", "raftkv-sim …", ""});
 }
 
-class RunPageInBrowser : public ::testing::Test {
+class RunPageInBrowser : public linearizability::PageInBrowser {
  protected:
-  void SetUp() override {
-    if (!std::filesystem::exists(kChromium)) {
-      GTEST_SKIP() << "there is no " << kChromium << ": the page was not looked at";
-    }
-  }
-
-  // Opens the page, runs the script in it, and gives the document's body tag with what the script
-  // noted.
-  std::string looked_at(std::string page, std::string_view script) {
-    page.insert(page.rfind("</body>"),
-                "<script>" + std::string(kTools) + "(async () => { try { paint();" +
-                    std::string(script) +
-                    "} catch (error) { note('error', error); } note('done', 1); })();</script>");
-    const std::string path = folder_.write("page.html", page);
-    const auto outcome = linearizability::run_program(
-        {std::string(kChromium), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
-         "--no-first-run", "--disable-background-networking", "--disable-component-update",
-         "--disable-sync", "--window-size=1300,800", "--virtual-time-budget=10000",
-         "--user-data-dir=" + folder_.path("profile"), "--dump-dom", "file://" + path});
-    EXPECT_EQ(outcome.code, 0) << outcome.err;
-    const std::size_t body = outcome.out.find("<body");
-    if (body == std::string::npos) return "no body: " + outcome.err;
-    const std::string tag = outcome.out.substr(body, outcome.out.find('>', body) - body);
-    EXPECT_THAT(tag, HasSubstr("data-done"));
-    EXPECT_THAT(tag, Not(HasSubstr("data-error")));
-    return tag;
-  }
-
-  Folder folder_;
+  RunPageInBrowser() : PageInBrowser(kTools) {}
 };
 
 Options a_cut_and_a_crash() {
@@ -103,10 +63,7 @@ TEST_F(RunPageInBrowser, DrawsWhatNodesAreAndWhatIsCut) {
     note('card', document.querySelectorAll('.card')[0].textContent.includes('cut from n2, n3'));
     note('log', document.querySelectorAll('.card')[1].querySelectorAll('.log span').length >= 3);
   )");
-  for (const char* name :
-       {"leader", "down", "cut", "healed", "operation", "strip", "card", "log"}) {
-    EXPECT_THAT(body, HasSubstr("data-" + std::string(name) + "=\"true\"")) << body;
-  }
+  expect_true(body, {"leader", "down", "cut", "healed", "operation", "strip", "card", "log"});
 }
 
 TEST_F(RunPageInBrowser, AnswersToKeysMouseAndSlider) {
@@ -146,10 +103,8 @@ TEST_F(RunPageInBrowser, AnswersToKeysMouseAndSlider) {
     const named = [...document.querySelectorAll('button, input, select, [role=img]')].every((e) => e.getAttribute('aria-label') || e.textContent.trim());
     note('named', named);
   )");
-  for (const char* name : {"home", "next", "on", "back", "zoomed", "fitted", "messages", "slider",
-                           "flying", "clicked", "tip", "help", "named"}) {
-    EXPECT_THAT(body, HasSubstr("data-" + std::string(name) + "=\"true\"")) << body;
-  }
+  expect_true(body, {"home", "next", "on", "back", "zoomed", "fitted", "messages", "slider",
+                     "flying", "clicked", "tip", "help", "named"});
 }
 
 TEST_F(RunPageInBrowser, AViolationTellsItsStory) {
@@ -163,9 +118,7 @@ TEST_F(RunPageInBrowser, AViolationTellsItsStory) {
     note('red', pixel(x(data.failure.at), height - STRIP - 4) !== rgb('paper') && pixel(x(data.failure.at) - 4, height - STRIP + 5) === rgb('bad'));
     note('said', $('actions').textContent.includes('cannot reach each other'));
   )");
-  for (const char* name : {"verdict", "story", "list", "red", "said"}) {
-    EXPECT_THAT(body, HasSubstr("data-" + std::string(name) + "=\"true\"")) << body;
-  }
+  expect_true(body, {"verdict", "story", "list", "red", "said"});
 }
 
 TEST_F(RunPageInBrowser, OpensIn2SecondsWith20SecondsOfFiveNodes) {
