@@ -44,6 +44,15 @@ std::optional<Format> recognize(std::string_view text) {
                                                                  : Format::edn_lines;
 }
 
+// [{"process": …: what many programs write, and neither JSON lines nor EDN, whose maps have no
+// colons.
+bool is_json_array(std::string_view text) {
+  JsonScanner scanner(text);
+  return scanner.next().kind == TokenKind::open_vector &&
+         scanner.next().kind == TokenKind::open_map &&
+         scanner.next_key(true).kind == TokenKind::string;
+}
+
 // Whether a read answers with all elements of a set: as the model says, or else the other
 // functions.
 bool is_of_sets(std::string_view model, const Vocabulary& words) {
@@ -181,6 +190,11 @@ Result<Reading> read_history(std::string_view text, const ReadOptions& options) 
       return failure(ErrorCode::invalid,
                      "line 1: this is no form of a history that is known here: JSON lines, a "
                      "Jepsen log, or EDN");
+    }
+    if (*recognized == Format::edn && is_json_array(text)) {
+      return failure(ErrorCode::invalid,
+                     "line 1: a JSON array; a history has an operation a line, without brackets "
+                     "and commas: try jq -c '.[]' FILE | lincheck -");
     }
     format = *recognized;
   }

@@ -25,6 +25,9 @@ TEST(Reader, TellsTheFormByTheContent) {
   EXPECT_EQ(form_of("\xef\xbb\xbf[{:process 0 :type :invoke :f :read}]"), "edn");
   EXPECT_EQ(form_of("\xef\xbb\xbf{\"process\":0,\"invoke\":1,\"f\":\"read\"}"), "json");
   EXPECT_EQ(form_of(""), "edn-lines");
+  EXPECT_EQ(form_of("[{\"process\" 0, \"type\" :invoke, \"f\" :read}]").find("a JSON array"),
+            std::string::npos);
+  EXPECT_THAT(form_of("[\n {\"process\": 0}]"), StartsWith("line 1: a JSON array"));
   EXPECT_THAT(form_of("hello"), StartsWith("line 1: this is no form"));
 }
 
