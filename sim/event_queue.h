@@ -45,13 +45,13 @@ class EventQueue {
   void push(Event event) {
     event.order = ++pushed_;
     heap_.push_back(event);
-    std::push_heap(heap_.begin(), heap_.end(), later);
+    std::push_heap(heap_.begin(), heap_.end(), Later());
   }
   [[nodiscard]] bool empty() const { return heap_.empty(); }
   [[nodiscard]] const Event& top() const { return heap_.front(); }
   Event pop() {
     CHECK(!heap_.empty());
-    std::pop_heap(heap_.begin(), heap_.end(), later);
+    std::pop_heap(heap_.begin(), heap_.end(), Later());
     const Event event = heap_.back();
     heap_.pop_back();
     return event;
@@ -59,9 +59,12 @@ class EventQueue {
   [[nodiscard]] std::size_t size() const { return heap_.size(); }
 
  private:
-  static bool later(const Event& a, const Event& b) {
-    return a.at != b.at ? a.at > b.at : a.order > b.order;
-  }
+  // An object, not a function: it is called where it stands.
+  struct Later {
+    bool operator()(const Event& a, const Event& b) const {
+      return a.at != b.at ? a.at > b.at : a.order > b.order;
+    }
+  };
 
   std::vector<Event> heap_;
   std::uint64_t pushed_ = 0;
