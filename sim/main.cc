@@ -92,7 +92,7 @@ int main(int argc, char** argv) {
       "--html", run.html,
       "writes the run as a page to look at, and beside it lincheck's of its history");
   run_app->add_option("--schedule", run.schedule,
-                      "writes what was drawn as a file that replay runs");
+                      "writes what was drawn as a file that replay runs; - is standard output");
 
   SwarmCommand swarm;
   CLI::App* swarm_app = app.add_subcommand("swarm", "runs many seeds");

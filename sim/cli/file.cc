@@ -7,8 +7,11 @@
 namespace raftkv::sim::cli {
 
 bool write_file(const std::string& path, const std::string& text) {
-  const File file(std::fopen(path.c_str(), "wb"));
-  const bool written = file && std::fwrite(text.data(), 1, text.size(), file.get()) == text.size();
+  const bool to_stdout = path == "-";
+  const File opened(to_stdout ? nullptr : std::fopen(path.c_str(), "wb"));
+  std::FILE* const file = to_stdout ? stdout : opened.get();
+  const bool written =
+      file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();
   if (!written) fmt::print(stderr, "raftkv-sim: cannot write {}\n", path);
   return written;
 }

@@ -15,6 +15,7 @@ struct FileCloser {
 };
 using File = std::unique_ptr<std::FILE, FileCloser>;
 
+// "-" is standard output. False: it cannot be written, and standard error says so.
 [[nodiscard]] bool write_file(const std::string& path, const std::string& text);
 // nullopt: it cannot be read.
 [[nodiscard]] std::optional<std::string> read_file(const std::string& path);
