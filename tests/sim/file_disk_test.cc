@@ -247,16 +247,22 @@ TEST(FileDisk, ALossOfPowerKeepsWhatWasSyncedAndAnySectorsOfTheRest) {
   EXPECT_GT(later_without_earlier, 20);
 }
 
+std::unique_ptr<storage::OverwritableFile> synced_file(FileDisk& disk, const std::string& name,
+                                                       const std::string& bytes) {
+  std::unique_ptr<storage::OverwritableFile> file;
+  EXPECT_TRUE(disk.new_overwritable_file(name, file).ok());
+  EXPECT_TRUE(disk.sync_directory("/").ok());
+  EXPECT_TRUE(file->write_at(0, bytes).ok());
+  EXPECT_TRUE(file->sync().ok());
+  return file;
+}
+
 TEST(FileDisk, ALossOfPowerKeepsAnySectorsOfWhatWasWrittenOver) {
   int mixed = 0;
   for (std::uint64_t seed = 1; seed <= 100; ++seed) {
     Prng prng(seed);
     FileDisk disk;
-    std::unique_ptr<storage::OverwritableFile> file;
-    ASSERT_TRUE(disk.new_overwritable_file("/a", file).ok());
-    ASSERT_TRUE(disk.sync_directory("/").ok());
-    ASSERT_TRUE(file->write_at(0, std::string(5000, '0')).ok());
-    ASSERT_TRUE(file->sync().ok());
+    const auto file = synced_file(disk, "/a", std::string(5000, '0'));
     ASSERT_TRUE(file->write_at(0, std::string(700, 's')).ok());
     ASSERT_TRUE(file->sync().ok());
     ASSERT_TRUE(file->write_at(700, std::string(2000, 'u')).ok());
@@ -276,11 +282,7 @@ TEST(FileDisk, ALossOfPowerMayTakeATruncationBack) {
   for (std::uint64_t seed = 1; seed <= 50; ++seed) {
     Prng prng(seed);
     FileDisk disk;
-    std::unique_ptr<storage::OverwritableFile> file;
-    ASSERT_TRUE(disk.new_overwritable_file("/a", file).ok());
-    ASSERT_TRUE(disk.sync_directory("/").ok());
-    ASSERT_TRUE(file->write_at(0, std::string(5000, '0')).ok());
-    ASSERT_TRUE(file->sync().ok());
+    const auto file = synced_file(disk, "/a", std::string(5000, '0'));
     ASSERT_TRUE(file->truncate(700).ok());
     const bool synced = seed % 2 == 0;
     if (synced) {

@@ -65,23 +65,24 @@ Judged told(const Story& story, std::optional<std::uint64_t> where) {
       to_told_history(story.operations(), [where](const Operation&) { return where; }));
 }
 
-TEST(ToldHistory, AWriteOfUnknownEndMayHappenAfterItsClientHasGivenUp) {
+Story a_write_that_happens_after_its_client_has_given_up() {
   Story story;
   story.lost_put("a");
   story.put_at("b", 5);
   story.read("b", 5);
   story.read("a", 7);
+  return story;
+}
+
+TEST(ToldHistory, AWriteOfUnknownEndMayHappenAfterItsClientHasGivenUp) {
+  const Story story = a_write_that_happens_after_its_client_has_given_up();
   EXPECT_EQ(verdict_of(to_history(story.operations())), Judged::linearizable);
   EXPECT_EQ(told(story, 7), Judged::linearizable);
   EXPECT_EQ(told(story, std::nullopt), Judged::linearizable);
 }
 
 TEST(ToldHistory, SaysMoreThanTheHistoryAndSoMayOnlyFailMoreOften) {
-  Story story;
-  story.lost_put("a");
-  story.put_at("b", 5);
-  story.read("b", 5);
-  story.read("a", 7);
+  const Story story = a_write_that_happens_after_its_client_has_given_up();
   EXPECT_EQ(told(story, 0), Judged::not_linearizable) << "it was read";
   EXPECT_EQ(told(story, 4), Judged::not_linearizable) << "it was read behind 5";
 }

@@ -22,6 +22,17 @@ Options on_leveldb(Schedule schedule, Duration duration = 6s) {
   return options;
 }
 
+// It happens to each of three nodes.
+Schedule to_all(Duration time, Action (*what)(Who)) {
+  return {at(time, what(node(1))), at(time, what(node(2))), at(time, what(node(3)))};
+}
+
+Schedule joined(const std::vector<Schedule>& parts) {
+  Schedule whole;
+  for (const Schedule& part : parts) whole.insert(whole.end(), part.begin(), part.end());
+  return whole;
+}
+
 Run expect_clean(const Options& options) {
   Run run = simulate(options);
   EXPECT_FALSE(run.failure) << report(*run.failure, "this test");
@@ -49,16 +60,12 @@ TEST(LevelDbInside, TheSameOptionsGiveTheSameRun) {
 }
 
 TEST(LevelDbInside, AnAcknowledgedWriteSurvivesThePowerFailureOfAll) {
-  const Options options = on_leveldb({
-      at(500ms, put("k", "v")),
-      at(1s, power(node(1))),
-      at(1s, power(node(2))),
-      at(1s, power(node(3))),
-      at(1500ms, start(node(1))),
-      at(1500ms, start(node(2))),
-      at(1500ms, start(node(3))),
-      at(3s, get("k", Level::consistent)),
-  });
+  const Options options = on_leveldb(joined({
+      {at(500ms, put("k", "v"))},
+      to_all(1s, power),
+      to_all(1500ms, start),
+      {at(3s, get("k", Level::consistent))},
+  }));
   EXPECT_EQ(lines_with(options, " ok 500ms put k=v").size(), 1u);
   EXPECT_EQ(lines_with(options, " ok 3s get k consistent").size(), 1u);
 }
@@ -66,22 +73,14 @@ TEST(LevelDbInside, AnAcknowledgedWriteSurvivesThePowerFailureOfAll) {
 TEST(LevelDbInside, ANodeWhoseDiskFailsStopsAndComesBack) {
   for (const Action& fault : {fail_syncs(leader()), fail_reads(leader()), full(leader(), 100)}) {
     SCOPED_TRACE(print(fault));
-    const Options options = on_leveldb({
-        at(500ms, put("k", "v")),
-        at(1s, fault),
-        at(1100ms, put("k", "w")),
-        at(1100ms, get("k", Level::consistent)),
-        at(2s, kill(node(1))),
-        at(2s, kill(node(2))),
-        at(2s, kill(node(3))),
-        at(2100ms, start(node(1))),
-        at(2100ms, start(node(2))),
-        at(2100ms, start(node(3))),
-        at(3s, mend(node(1))),
-        at(3s, mend(node(2))),
-        at(3s, mend(node(3))),
-        at(5s, put("k", "x")),
-    });
+    const Options options = on_leveldb(joined({
+        {at(500ms, put("k", "v")), at(1s, fault), at(1100ms, put("k", "w")),
+         at(1100ms, get("k", Level::consistent))},
+        to_all(2s, kill),
+        to_all(2100ms, start),
+        to_all(3s, mend),
+        {at(5s, put("k", "x"))},
+    }));
     EXPECT_THAT(lines_with(options, "cannot start"), ::testing::Not(::testing::IsEmpty()));
     EXPECT_EQ(lines_with(options, " ok 5s put k=x").size(), 1u);
   }
