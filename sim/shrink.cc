@@ -20,6 +20,7 @@ namespace {
 constexpr std::uint64_t kEventsForLittle = 50'000;
 constexpr std::uint64_t kEventsForAll = 3'000'000;
 constexpr std::uint64_t kEventsToBegin = 2'000;
+constexpr std::array<std::uint64_t, 3> kEfforts = {5, 25, 100};  // percent of that, one by one
 constexpr std::uint64_t kSeedsMin = 2;
 constexpr std::uint64_t kSeedsMax = 200;
 // A candidate may fail later than the best did.
@@ -151,6 +152,29 @@ bool reset(Options& options, const OptionField& field) {
       field.member);
 }
 
+// What a condition that is needed may become, so that fewer operations and faults bring it about.
+struct Strong {
+  std::string_view name;
+  std::uint64_t value;
+};
+constexpr std::array<Strong, 8> kStrong = {{{"loss_ppm", 100'000},
+                                            {"duplicate_ppm", 200'000},
+                                            {"tail_ppm", 100'000},
+                                            {"state_sync_bytes", 500},
+                                            {"log_cut_step_bytes", 1},
+                                            {"log_kept_bytes", 0},
+                                            {"log_kept_for_streams_bytes", 0},
+                                            {"snapshot_chunk_bytes", 100}}};
+
+// False: it is as strong, or is the default and not needed.
+bool strengthen(Options& options, const Strong& strong) {
+  static const Options kDefaults;
+  const auto field = std::ranges::find(option_fields(), strong.name, &OptionField::name);
+  auto* const member = std::get_if<std::uint64_t Options::*>(&field->member);
+  if (member == nullptr || options.*(*member) == kDefaults.*(*member)) return false;
+  return std::exchange(options.*(*member), strong.value) != strong.value;
+}
+
 // Nodes and time have passes of their own.
 bool is_condition(const OptionField& field) {
   constexpr std::array<std::string_view, 6> kOthers = {"seed",   "voters",   "learners",
@@ -171,23 +195,28 @@ class Shrinker {
     return true;
   }
 
-  // Passes from the coarse to the fine, again and again until a whole round changes nothing.
+  // Passes from the coarse to the fine, again and again until a whole round changes nothing: first
+  // with few seeds for each candidate, because whatever is dropped makes all later runs cheaper.
   bool run_passes() {
-    Options before;
-    do {
-      before = best_;
-      recent_only();
-      conditions();
-      kinds();
-      nodes();
-      few_operations();
-      drop_actions(false);
-      drop_actions(true);
-      simplify_actions();
-      simplify_names();
-      times();
-      round_conditions();
-    } while (!stopped_ && best_ != before);
+    for (const std::uint64_t effort : kEfforts) {
+      effort_ = effort;
+      Options before;
+      do {
+        before = best_;
+        recent_only();
+        conditions();
+        exaggerate();
+        kinds();
+        nodes();
+        few_operations();
+        drop_actions(false);
+        drop_actions(true);
+        simplify_actions();
+        simplify_names();
+        times();
+        round_conditions();
+      } while (!stopped_ && best_ != before);
+    }
     return !stopped_;
   }
 
@@ -209,7 +238,7 @@ class Shrinker {
   // With how many seeds a candidate is tried that drops this share, in percent, of what there is.
   [[nodiscard]] std::uint64_t seeds(const Options& candidate, std::uint64_t percent) const {
     const std::uint64_t budget =
-        kEventsForLittle + (kEventsForAll - kEventsForLittle) / 100 * percent;
+        (kEventsForLittle + (kEventsForAll - kEventsForLittle) / 100 * percent) / 100 * effort_;
     // Shorter runs have fewer events.
     const auto share = static_cast<std::uint64_t>(std::clamp<std::int64_t>(
         candidate.duration.count() / std::max<std::int64_t>(1, best_.duration.count() / 100), 1,
@@ -328,6 +357,21 @@ class Shrinker {
     if (changed || fields.size() == 1) return;
     conditions(fields.first(fields.size() / 2));
     conditions(fields.subspan(fields.size() / 2));
+  }
+
+  // All that are needed at once, or each. With every message twice and a log that is cut at every
+  // write a few operations do what else takes hundreds.
+  void exaggerate() {
+    const auto changed = attempt(
+        [](Options& options) {
+          const Options before = options;
+          for (const Strong& strong : kStrong) strengthen(options, strong);
+          return options != before;
+        },
+        kNodeWorth);
+    if (changed) return;
+    for (const Strong& strong : kStrong)
+      attempt([&](Options& options) { return strengthen(options, strong); }, kNodeWorth / 2);
   }
 
   // The default timeouts, and the schedule as much slower or faster as they are.
@@ -566,6 +610,7 @@ class Shrinker {
   bool in_second_phase_ = false;
   std::uint64_t events_ = 0;
   std::uint64_t runs_ = 0;
+  std::uint64_t effort_ = 100;  // percent
   bool stopped_ = false;
   std::map<std::string, std::uint64_t> known_;  // with how many seeds it did not fail
 };
@@ -665,8 +710,9 @@ std::string cpp(const Action& action) {
 
 }  // namespace
 
-Judged judge(const Options& options, std::string_view target) {
+Judged judge(const Options& options, std::string_view target, Watcher* watcher) {
   SimulateOptions how;
+  how.watcher = watcher;
   how.check_history = target.empty() || target == kOfHistory || target == kUndecided;
   // A history that is hard to judge shows no violation that a person could see.
   if (target == kOfHistory) how.history_steps_max = 1'000'000;

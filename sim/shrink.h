@@ -14,6 +14,7 @@
 
 #include "sim/event_queue.h"
 #include "sim/options.h"
+#include "sim/watcher.h"
 
 namespace raftkv::sim {
 
@@ -29,7 +30,8 @@ struct Judged {
 using Judge = std::function<Judged(const Options& options, std::string_view target)>;
 
 // Runs them in this process: a CHECK that fails in the code under test ends it.
-[[nodiscard]] Judged judge(const Options& options, std::string_view target);
+[[nodiscard]] Judged judge(const Options& options, std::string_view target,
+                           Watcher* watcher = nullptr);
 
 struct ShrinkProgress {
   std::uint64_t runs = 0;
@@ -37,7 +39,9 @@ struct ShrinkProgress {
 };
 
 struct ShrinkOptions {
-  Judge judge = sim::judge;
+  Judge judge = [](const Options& options, std::string_view target) {
+    return sim::judge(options, target);
+  };
   // At most so many runs: the same input gives the same result.
   std::uint64_t runs_max = 20'000;
   // Asked before each run; false: the best so far is the result.

@@ -11,6 +11,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstdio>
+#include <iterator>
 #include <optional>
 #include <string>
 
@@ -53,14 +54,41 @@ Judged parse_answer(std::string_view said) {
   return judged;
 }
 
+void write_answer(int out, std::uint64_t events, Instant at, std::string_view invariant) {
+  fmt::memory_buffer text;
+  fmt::format_to(std::back_inserter(text), "{}{} {} {}", kAnswer, events, at.count(), invariant);
+  (void)!write(out, text.data(), text.size());
+}
+
+// How far the run is, should a CHECK stop it.
+class Progress : public Watcher {
+ public:
+  void happened(const World& /*world*/, const Event& event) override {
+    ++events_;
+    at_ = event.at;
+  }
+  void sent(Instant /*now*/, Endpoint /*from*/, Endpoint /*to*/, const SharedBytes& /*frame*/,
+            const Fate& /*fate*/) override {}
+  void ended(const World& /*world*/) override {}
+  void write_to(int out) const { write_answer(out, events_, at_, ""); }
+
+ private:
+  std::uint64_t events_ = 0;
+  Instant at_{};
+};
+Progress progress_of_candidate;
+
+// The process ends after this; CHECK has said its place.
+void on_abort(int /*signal*/) {
+  progress_of_candidate.write_to(STDERR_FILENO);
+}
+
 [[noreturn]] void answer(int out, const Options& options, std::string_view target) {
   dup2(out, STDERR_FILENO);
-  (void)signal(SIGABRT, SIG_DFL);
+  (void)signal(SIGABRT, on_abort);
   alarm(kSecondsPerRunMax);
-  const Judged judged = judge(options, target);
-  const std::string text =
-      fmt::format("{}{} {} {}", kAnswer, judged.events, judged.at.count(), judged.invariant);
-  (void)!write(out, text.data(), text.size());
+  const Judged judged = judge(options, target, &progress_of_candidate);
+  write_answer(out, judged.events, judged.at, judged.invariant);
   _exit(kExitClean);
 }
 
@@ -81,8 +109,9 @@ Judged judge_apart(const Options& options, std::string_view target) {
   int status = 0;
   if (pid > 0) waitpid(pid, &status, 0);
   if (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT) {
-    // When it happened nobody knows: not after the end.
-    return {.invariant = check_name(said), .at = options.duration, .events = 0};
+    Judged judged = parse_answer(said);
+    judged.invariant = check_name(said);
+    return judged;
   }
   return parse_answer(said);
 }

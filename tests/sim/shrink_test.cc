@@ -65,6 +65,23 @@ TEST(Shrink, DoesNotSlipFromOneInvariantToAnother) {
   EXPECT_EQ(fails_after_a_kill_and_a_put(shrunk->options, {}).invariant, "I3");
 }
 
+TEST(Shrink, MakesAConditionStrongerWhereFewerOperationsDoThen) {
+  // What comes twice is luck: the rarer it is, the more writes it takes.
+  const auto judge = [](const Options& options, std::string_view /*target*/) {
+    const auto puts =
+        static_cast<std::uint64_t>(std::ranges::count(options.schedule, Verb::put, &Action::verb));
+    const bool fails = puts * options.duplicate_ppm >= 600'000;
+    return Judged{.invariant = fails ? "I2" : "", .at = options.duration, .events = 100};
+  };
+  Options options = draw_options(3, {.voters = 5, .duration = 20s});
+  options.duplicate_ppm = 10'000;
+  ASSERT_FALSE(judge(options, {}).invariant.empty());
+  const auto shrunk = shrink(options, {.judge = judge});
+  ASSERT_TRUE(shrunk);
+  EXPECT_EQ(shrunk->options.duplicate_ppm, 200'000u);
+  EXPECT_EQ(shrunk->options.schedule.size(), 3u) << print(shrunk->options);
+}
+
 TEST(Shrink, FindsTheSeedThatAFailureNeeds) {
   // What is left of the luck stands in the seed.
   const auto judge = [](const Options& options, std::string_view target) {
