@@ -1,4 +1,4 @@
-"""Three nodes of raft-kv and three of etcd on this machine, started and watched by compare.py."""
+"""Three nodes of raft-kv and three of etcd on this machine, started and watched by the tools of this folder."""
 
 import base64
 import json
@@ -10,6 +10,8 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+
+from client import request
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PATIENCE_S = 60
@@ -152,27 +154,48 @@ class RaftKv(Cluster):
     def await_leader(self):
         return eventually(self.roles, "raftkv: a leader")
 
-    def put(self, address, key, value):
-        return fetch(f"http://{address}/key/{key}", value, "PUT") is not None
+    def join(self):
+        """Starts a fourth node; returns when it is a voter, which it becomes when it has the state."""
+        http, raft = (f"127.0.0.1:{port}" for port in free_ports(2))
+        self.launch([self.program, "serve", "--data", f"{self.directory}/n3", "--id", "n3", "--join", self.http[0],
+                     "--http", http, "--raft", raft])
+        eventually(lambda: self._voters() == 4, "raftkv: 4 voters")
+
+    # Requests, as bytes. 200 is success; a follower answers with another status.
+
+    def write_request(self, key, value):
+        return request("PUT", f"/key/{key}", value.encode())
+
+    def read_request(self, key):
+        return request("GET", f"/key/{key}?raw&level=consistent")
+
+    def batch_request(self, pairs):
+        return request("POST", "/key", json.dumps(dict(pairs)).encode())
+
+    def value_in(self, answer):
+        """Of a good answer to read_request."""
+        return answer.decode()
 
 
 class Etcd(Cluster):
     def __init__(self, program, directory):
         super().__init__("etcd", directory)
+        self.program = program
         self.http = [f"127.0.0.1:{port}" for port in free_ports(3)]
         peers = [f"127.0.0.1:{port}" for port in free_ports(3)]
-        initial = ",".join(f"e{i}=http://{peer}" for i, peer in enumerate(peers))
+        self.initial = ",".join(f"e{i}=http://{peer}" for i, peer in enumerate(peers))
         for i in range(3):
-            self.launch([program, "--name", f"e{i}", "--data-dir", f"{directory}/e{i}",
-                         "--enable-v2=true", "--logger=zap", "--log-level=error",
-                         "--quota-backend-bytes", str(8 << 30),
-                         "--listen-client-urls", f"http://{self.http[i]}",
-                         "--advertise-client-urls", f"http://{self.http[i]}",
-                         "--listen-peer-urls", f"http://{peers[i]}",
-                         "--initial-advertise-peer-urls", f"http://{peers[i]}",
-                         "--initial-cluster", initial, "--initial-cluster-state", "new"],
-                        {"ETCD_UNSUPPORTED_ARCH": os.uname().machine})
+            self._launch(i, self.http[i], peers[i], self.initial, "new")
         self.await_leader()
+
+    def _launch(self, i, http, peer, initial, state):
+        self.launch([self.program, "--name", f"e{i}", "--data-dir", f"{self.directory}/e{i}",
+                     "--enable-v2=true", "--logger=zap", "--log-level=error",
+                     "--quota-backend-bytes", str(8 << 30),
+                     "--listen-client-urls", f"http://{http}", "--advertise-client-urls", f"http://{http}",
+                     "--listen-peer-urls", f"http://{peer}", "--initial-advertise-peer-urls", f"http://{peer}",
+                     "--initial-cluster", initial, "--initial-cluster-state", state],
+                    {"ETCD_UNSUPPORTED_ARCH": os.uname().machine})
 
     def roles(self):
         leader, follower = None, None
@@ -190,7 +213,37 @@ class Etcd(Cluster):
     def await_leader(self):
         return eventually(self.roles, "etcd: a leader")
 
-    def put(self, address, key, value):
-        body = json.dumps({"key": base64.b64encode(key.encode()).decode(),
-                           "value": base64.b64encode(value).decode()}).encode()
-        return fetch(f"http://{address}/v3/kv/put", body, "POST") is not None
+    def join(self):
+        """Adds and starts a fourth node; returns when it answers a linearizable read."""
+        http, peer = (f"127.0.0.1:{port}" for port in free_ports(2))
+        body = json.dumps({"peerURLs": [f"http://{peer}"]}).encode()
+        if fetch(f"http://{self.http[0]}/v3/cluster/member/add", body, "POST") is None:
+            raise RuntimeError("etcd: no fourth member")
+        self._launch(3, http, peer, f"{self.initial},e3=http://{peer}", "existing")
+        body = json.dumps({"key": base64_of("k")}).encode()
+        eventually(lambda: fetch(f"http://{http}/v3/kv/range", body, "POST"), "etcd: the fourth node serves")
+
+    # Requests, as bytes. 200 is success.
+
+    def write_request(self, key, value):
+        return request("POST", "/v3/kv/put", json.dumps(put_of(key, value)).encode())
+
+    def read_request(self, key):
+        return request("POST", "/v3/kv/range", json.dumps({"key": base64_of(key)}).encode())
+
+    def batch_request(self, pairs):
+        return request("POST", "/v3/kv/txn",
+                       json.dumps({"success": [{"requestPut": put_of(*pair)} for pair in pairs]}).encode())
+
+    def value_in(self, answer):
+        """Of a good answer to read_request; None where there is no such key."""
+        found = json.loads(answer).get("kvs")
+        return base64.b64decode(found[0]["value"]).decode() if found else None
+
+
+def base64_of(text):
+    return base64.b64encode(text.encode()).decode()
+
+
+def put_of(key, value):
+    return {"key": base64_of(key), "value": base64_of(value)}

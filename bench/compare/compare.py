@@ -7,21 +7,19 @@ A cell with one failed request or answer that is no success is void. A fixed loo
 says how busy the machine was.
 """
 
-import argparse
 import datetime
 import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
 from clusters import Etcd, RaftKv
+from load import busy_ms, parser_of, require, wrk
 from report import markdown, plot
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 SYSTEMS = ("raftkv", "etcd-v3", "etcd-v2")
 WORKS = ("writes", "consistent", "stale", "mixed")
 CONNECTIONS = (1, 16, 64, 256, 1024)
@@ -29,9 +27,8 @@ SETTLE_S = 0.3
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Exit code 0: all cells have figures; 1: some are void, or a node died.")
+    parser = parser_of(__doc__, "Exit code 0: all cells have figures; 1: some are void, or a node died.",
+                       "results.json, results.md and results.svg")
     parser.add_argument("--rounds", type=int, default=3, help="times that each cell is run (default 3)")
     parser.add_argument("--seconds", type=int, default=8, help="length of a cell (default 8)")
     parser.add_argument("--warm-up", type=int, default=2, metavar="SECONDS",
@@ -40,13 +37,6 @@ def parse_arguments():
     parser.add_argument("--works", default=",".join(WORKS), help=f"of {','.join(WORKS)}")
     parser.add_argument("--connections", default=",".join(map(str, CONNECTIONS)),
                         help="numbers of connections (default %(default)s)")
-    parser.add_argument("--raftkv", default=f"{HERE}/../../build/release/bin/raftkv",
-                        help="the program (default: of build/release)")
-    parser.add_argument("--etcd", default="etcd", help="the program (default: of the PATH)")
-    parser.add_argument("--out", default="compare", metavar="DIR",
-                        help="where results.json, results.md and results.svg go (default ./compare)")
-    parser.add_argument("--data", metavar="DIR",
-                        help="where the nodes keep their data: on the disk to be measured (default: under --out)")
     arguments = parser.parse_args()
     arguments.systems = arguments.systems.split(",")
     arguments.works = arguments.works.split(",")
@@ -55,30 +45,8 @@ def parse_arguments():
         for name in given:
             if name not in known:
                 parser.error(f"no {what} '{name}'; there are: {', '.join(known)}")
-    for program in ("wrk", arguments.etcd, arguments.raftkv):
-        if shutil.which(program) is None:
-            parser.error(f"'{program}' is not there: run scripts/setup bench, and build the release preset")
+    require(parser, "wrk", arguments.etcd, arguments.raftkv)
     return arguments
-
-
-def busy_ms():
-    """A fixed piece of work on one core: longer means that others use the machine."""
-    begin = time.perf_counter()
-    x = 1
-    for _ in range(400_000):
-        x = (x * 1103515245 + 12345) & 0x7FFFFFFF
-    return (time.perf_counter() - begin) * 1e3
-
-
-def wrk(address, system, work, connections, seconds):
-    threads = 1 if connections == 1 else 2
-    command = ["wrk", "--latency", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s",
-               "-s", f"{HERE}/load.lua", f"http://{address}", "--", system, work]
-    output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    for line in output.splitlines():
-        if line.startswith("RESULT "):
-            return json.loads(line[len("RESULT "):])
-    raise RuntimeError(f"wrk said nothing: {' '.join(command)}\n{output}")
 
 
 def spent_since(before, after):

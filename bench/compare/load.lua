@@ -1,9 +1,11 @@
--- One load for both systems. wrk … -s load.lua URL -- SYSTEM WORK
+-- One load for both systems. wrk … -s load.lua URL -- SYSTEM WORK [SPACE]
 --   SYSTEM  raftkv, etcd-v3 (the JSON gateway) or etcd-v2 (the older HTTP interface)
 --   WORK    writes, consistent, stale, or mixed (nine consistent reads to one write)
+--   SPACE   the 10,000 keys are spread evenly over that many (default 10,000)
 -- Keys of 16 bytes over 10,000, values of 256 bytes. Prints one line of JSON at the end.
 local keys = 10000
 local value = string.rep("v", 256)
+local step = 1
 local mixed = false
 local reads, writes = {}, {}
 
@@ -51,7 +53,7 @@ local systems = {
 }
 
 local function fill(into, make, level)
-  for i = 0, keys - 1 do into[i] = make(string.format("key-%012d", i), level) end
+  for i = 0, keys - 1 do into[i] = make(string.format("key-%012d", i * step), level) end
 end
 
 local threads = 0
@@ -62,6 +64,7 @@ end
 
 function init(args)
   local system, work = systems[args[1]], args[2]
+  step = math.max(1, math.floor(tonumber(args[3] or keys) / keys))
   if work == "writes" or work == "mixed" or work == "fill" then fill(writes, system.write) end
   if work == "consistent" or work == "mixed" then fill(reads, system.read, "consistent") end
   if work == "stale" then fill(reads, system.read, "stale") end
