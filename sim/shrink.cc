@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "sim/simplify.h"
 #include "sim/simulate.h"
 #include "src/base/prng.h"
 
@@ -35,85 +36,6 @@ constexpr std::uint64_t kNodeWorth = 20;  // percent
 constexpr Duration kCompressMin = 100ms;  // shorter gaps between actions read well as they are
 
 using Change = std::function<bool(Options&)>;  // false: there is nothing to change
-
-// --- who is named in an action ---
-
-// Node `gone` is no more, those behind it move up. False: the action was about it.
-bool renumber(Who& who, int gone) {
-  if (who.kind != Who::Kind::node) return true;
-  if (who.number == gone) return false;
-  if (who.number > gone) --who.number;
-  return true;
-}
-
-bool renumber(Action& action, int gone) {
-  std::vector<Who> group;
-  for (Who who : action.group) {
-    if (renumber(who, gone)) group.push_back(who);
-  }
-  const bool emptied = group.empty() && !action.group.empty();
-  action.group = std::move(group);
-  const bool who = renumber(action.who, gone);
-  const bool other = renumber(action.other, gone);
-  return who && other && !emptied;
-}
-
-bool drop_node(Options& options, std::uint64_t number) {
-  std::uint64_t& kind = number <= options.voters                      ? options.voters
-                        : number <= options.voters + options.learners ? options.learners
-                                                                      : options.spares;
-  if (&kind == &options.voters && kind == 1) return false;
-  --kind;
-  std::erase_if(options.schedule,
-                [&](Action& action) { return !renumber(action, static_cast<int>(number)); });
-  return true;
-}
-
-// --- simpler actions ---
-
-std::vector<Action> simpler(const Action& action) {
-  std::vector<Action> found;
-  const auto add = [&](auto change) {
-    Action copy = action;
-    change(copy);
-    if (copy != action) found.push_back(std::move(copy));
-  };
-  const auto as = [&](Verb verb) {
-    add([&](Action& a) {
-      a.verb = verb;
-      a.count = a.count2 = 0;
-      a.group.clear();
-    });
-  };
-  const bool loses_power = action.verb == Verb::strike || action.verb == Verb::wipe ||
-                           action.verb == Verb::damage || is_rot(action.verb);
-  if (loses_power) as(Verb::kill);
-  if (loses_power) as(Verb::power);
-  if (action.verb == Verb::zero || action.verb == Verb::chop)
-    add([](Action& a) { a.verb = Verb::flip; });
-  if (action.verb == Verb::power) as(Verb::kill);
-  if (action.verb == Verb::mute || action.verb == Verb::deafen || action.verb == Verb::bridge)
-    as(Verb::isolate);
-  if (action.group.size() == 1) {
-    add([](Action& a) {
-      a.verb = Verb::isolate;
-      a.who = a.group.front();
-      a.group.clear();
-    });
-  }
-  for (std::size_t i = 0; action.group.size() > 1 && i < action.group.size(); ++i)
-    add([&](Action& a) { a.group.erase(a.group.begin() + static_cast<std::ptrdiff_t>(i)); });
-  if (action.verb == Verb::weather) {
-    for (std::uint64_t Action::* part : {&Action::count, &Action::count2, &Action::count3})
-      add([&](Action& a) { a.*part = 0; });
-  }
-  for (std::size_t i = 0; action.pairs.size() > 1 && i < action.pairs.size(); ++i)
-    add([&](Action& a) { a.pairs.erase(a.pairs.begin() + static_cast<std::ptrdiff_t>(i)); });
-  const bool addressed = is_operation(action.verb) || is_administration(action.verb);
-  if (addressed) add([](Action& a) { a.other = {}; });
-  add([](Action& a) { a.client = 0; });
-  return found;
-}
 
 // --- round numbers ---
 
@@ -150,29 +72,6 @@ bool reset(Options& options, const OptionField& field) {
         return true;
       },
       field.member);
-}
-
-// What a condition that is needed may become, so that fewer operations and faults bring it about.
-struct Strong {
-  std::string_view name;
-  std::uint64_t value;
-};
-constexpr std::array<Strong, 8> kStrong = {{{"loss_ppm", 100'000},
-                                            {"duplicate_ppm", 200'000},
-                                            {"tail_ppm", 100'000},
-                                            {"state_sync_bytes", 500},
-                                            {"log_cut_step_bytes", 1},
-                                            {"log_kept_bytes", 0},
-                                            {"log_kept_for_streams_bytes", 0},
-                                            {"snapshot_chunk_bytes", 100}}};
-
-// False: it is as strong, or is the default and not needed.
-bool strengthen(Options& options, const Strong& strong) {
-  static const Options kDefaults;
-  const auto field = std::ranges::find(option_fields(), strong.name, &OptionField::name);
-  auto* const member = std::get_if<std::uint64_t Options::*>(&field->member);
-  if (member == nullptr || options.*(*member) == kDefaults.*(*member)) return false;
-  return std::exchange(options.*(*member), strong.value) != strong.value;
 }
 
 // Nodes and time have passes of their own.
@@ -365,12 +264,12 @@ class Shrinker {
     const auto changed = attempt(
         [](Options& options) {
           const Options before = options;
-          for (const Strong& strong : kStrong) strengthen(options, strong);
+          for (const Strong& strong : strong_conditions()) strengthen(options, strong);
           return options != before;
         },
         kNodeWorth);
     if (changed) return;
-    for (const Strong& strong : kStrong)
+    for (const Strong& strong : strong_conditions())
       attempt([&](Options& options) { return strengthen(options, strong); }, kNodeWorth / 2);
   }
 
@@ -615,99 +514,6 @@ class Shrinker {
   std::map<std::string, std::uint64_t> known_;  // with how many seeds it did not fail
 };
 
-// --- as C++ ---
-
-std::string cpp(const Who& who) {
-  switch (who.kind) {
-    case Who::Kind::none:
-      return "{}";
-    case Who::Kind::node:
-      return "node(" + std::to_string(who.number) + ")";
-    case Who::Kind::leader:
-      return "leader()";
-    case Who::Kind::follower:
-      return "follower()";
-    case Who::Kind::deposed:
-      return "deposed_leader()";
-    case Who::Kind::majority:
-      return "majority()";
-    case Who::Kind::minority:
-      return "minority()";
-  }
-  return {};
-}
-
-std::string cpp_pairs(const Action& action) {
-  if (action.pairs.size() == 1)
-    return "\"" + action.pairs[0].first + "\", \"" + action.pairs[0].second + "\"";
-  std::string text = "{";
-  for (const auto& [key, value] : action.pairs) {
-    if (text.size() > 1) text += ", ";
-    text += "{\"" + key + "\", \"" + value + "\"}";
-  }
-  return text + "}";
-}
-
-std::string cpp_level(Level level) {
-  return level == Level::consistent ? "Level::consistent"
-         : level == Level::stale    ? "Level::stale"
-                                    : "Level::default_";
-}
-
-std::string cpp_arguments(const Action& action) {
-  switch (action.verb) {
-    case Verb::put:
-      return cpp_pairs(action);
-    case Verb::get:
-      return "\"" + action.pairs[0].first + "\", " + cpp_level(action.level);
-    case Verb::del:
-      return "\"" + action.pairs[0].first + "\"";
-    case Verb::split: {
-      std::string group = "{";
-      for (const Who& who : action.group) group += (group.size() > 1 ? ", " : "") + cpp(who);
-      return group + "}";
-    }
-    case Verb::ring:
-    case Verb::heal:
-      return {};
-    case Verb::weather:
-      return std::to_string(action.count) + ", " + std::to_string(action.count2) + ", " +
-             std::to_string(action.count3);
-    case Verb::flip:
-    case Verb::zero:
-    case Verb::chop:
-      return cpp(action.who) + ", " + std::to_string(action.count) + ", " +
-             std::to_string(action.count2);
-    case Verb::strike:
-    case Verb::full:
-    case Verb::lose:
-    case Verb::disk:
-      return cpp(action.who) + ", " + std::to_string(action.count);
-    case Verb::clog:
-    case Verb::reset:
-      return cpp(action.who) + ", " + cpp(action.other);
-    case Verb::unclog:
-      return action.who.kind == Who::Kind::none ? "" : cpp(action.who) + ", " + cpp(action.other);
-    default:
-      return cpp(action.who);
-  }
-}
-
-std::string cpp(const Action& action) {
-  // The verb as print() writes it is the name of the function that makes it.
-  const std::string line = print(action);
-  const std::size_t verb = line.find(' ') + 1;
-  std::string text = "at(" + print(action.at) + ", " +
-                     line.substr(verb, line.find(' ', verb) - verb) + "(" + cpp_arguments(action) +
-                     ")";
-  const bool addressed = is_operation(action.verb) || is_administration(action.verb);
-  if (addressed && action.other.kind != Who::Kind::none)
-    text += ".through(" + cpp(action.other) + ")";
-  if (action.label != 0) text += ".named(" + std::to_string(action.label) + ")";
-  if (action.client != 0) text += ".by(" + std::to_string(action.client) + ")";
-  return text + ")";
-}
-
 }  // namespace
 
 Judged judge(const Options& options, std::string_view target, Watcher* watcher) {
@@ -739,27 +545,6 @@ ScheduleSize size_of(const Schedule& schedule) {
   for (const Action& action : schedule)
     ++(is_operation(action.verb) ? size.operations : size.faults);
   return size;
-}
-
-std::string print_test(const Options& options, std::string_view suite, std::string_view name) {
-  std::string text = "TEST(";
-  text.append(suite).append(", ").append(name).append(") {\n  Options options;\n");
-  Options plain = options;
-  plain.schedule.clear();
-  std::string lines = print(plain);  // "name value"
-  for (std::size_t at = 0; at < lines.size();) {
-    const std::size_t end = lines.find('\n', at);
-    const std::string line = lines.substr(at, end - at);
-    const std::size_t space = line.find(' ');
-    text += "  options." + line.substr(0, space) + " = " + line.substr(space + 1) + ";\n";
-    at = end + 1;
-  }
-  if (!options.schedule.empty()) {
-    text += "  options.schedule = {\n";
-    for (const Action& action : options.schedule) text += "      " + cpp(action) + ",\n";
-    text += "  };\n";
-  }
-  return text + "  expect_clean(options);\n}\n";
 }
 
 }  // namespace raftkv::sim

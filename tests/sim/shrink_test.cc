@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 
+#include "sim/print_test.h"
 #include "sim/swarm.h"
 
 namespace raftkv::sim {

@@ -1,0 +1,31 @@
+// The single steps by which a failing run becomes simpler (sim/shrink.h): each is a candidate, and
+// may not fail any more.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "sim/options.h"
+#include "sim/schedule.h"
+
+namespace raftkv::sim {
+
+// Without the node of this number, from 1 on: those behind it move up, and what was about it goes.
+// False: it is the only voter.
+bool drop_node(Options& options, std::uint64_t number);
+
+// What an action may be instead, the simplest first.
+[[nodiscard]] std::vector<Action> simpler(const Action& action);
+
+// What a condition that is needed may become, so that fewer operations and faults bring it about.
+struct Strong {
+  std::string_view name;
+  std::uint64_t value;
+};
+[[nodiscard]] std::span<const Strong> strong_conditions();
+// False: it is as strong, or is the default and not needed.
+bool strengthen(Options& options, const Strong& strong);
+
+}  // namespace raftkv::sim
