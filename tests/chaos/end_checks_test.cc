@@ -8,6 +8,7 @@
 
 #include "tests/chaos/belongings.h"
 #include "tests/chaos/cluster.h"
+#include "tests/chaos/no_ground.h"
 
 namespace raftkv::chaos {
 namespace {
@@ -65,17 +66,6 @@ TEST(CountKeys, TellsWhatIsMissingAndWhoDoesNotAnswer) {
   });
   EXPECT_EQ(silent.unanswered, 2);  // b and e are asked there
 }
-
-// A ground on which nothing listens.
-class NoGround final : public Ground {
- public:
-  std::string name() const override { return "none"; }
-  Place place(int) const override { return {}; }
-  std::vector<std::string> prefix(int) const override { return {}; }
-  void started(int, pid_t) override {}
-  void set(const Links&) override {}
-  std::string why_no_delay() const override { return ""; }
-};
 
 class Deaths : public testing::Test {
  protected:

@@ -422,8 +422,8 @@ class FailSyncs final : public OfDisks {
   }
   void heal() override {
     const bool failed = cluster().disk(victim_).failures != failures_;
-    const bool ended =
-        process::eventually([&] { return !failed || !cluster().running(victim_); }, 5s);
+    const bool ended = process::eventually([&] { return !failed || !cluster().running(victim_); },
+                                           world_.patience);
     cluster().disk(victim_).failing = 0;
     if (!ended)
       broken_ = fmt::format("{} goes on after its disk has failed", cluster().id(victim_));

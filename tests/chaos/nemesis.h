@@ -36,6 +36,7 @@ struct World {
   Prng& prng;
   Links links;
   int small_disk = -1;
+  milliseconds patience{30'000};  // with a node that must end
 };
 
 struct NemesisKind {
