@@ -266,9 +266,12 @@ class Proxies final : public Ground {
   bool is_cut(const Flow& flow) const { return links_.cut[flow.from][flow.to]; }
 
   std::size_t dialler_of(const sockaddr_in& peer) {
-    const std::string inode = inode_of_dialler(peer);
-    for (std::size_t i = 0; i < pids_.size() && !inode.empty(); ++i) {
-      if (pids_[i] != 0 && owns_socket(pids_[i], inode)) return i;
+    // The kernel's table can miss an entry while others come and go.
+    for (int attempt = 0; attempt < 5; ++attempt) {
+      const std::string inode = inode_of_dialler(peer);
+      for (std::size_t i = 0; i < pids_.size() && !inode.empty(); ++i) {
+        if (pids_[i] != 0 && owns_socket(pids_[i], inode)) return i;
+      }
     }
     return links_.clients();
   }

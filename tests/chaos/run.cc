@@ -79,9 +79,9 @@ class Run {
       return kUnknown;
     }
     come_together();
+    end_ = clients_->now();
     clients_->stop();
     record_ = clients_->take_record();
-    end_ = clients_->now();
     read_finally();
     return verdict();
   }
@@ -344,18 +344,19 @@ class Run {
   }
 
   void summary() {
-    std::uint64_t ok = 0, fail = 0, info = 0, writes = 0;
+    std::uint64_t ok = 0, in_time = 0, fail = 0, info = 0, writes = 0;
     for (const Operation& op : record_) {
       ok += op.end == End::ok ? 1 : 0;
+      in_time += op.end == End::ok && op.returned <= end_ ? 1 : 0;  // not the final reads
       fail += op.end == End::fail ? 1 : 0;
       info += op.end == End::info ? 1 : 0;
       writes += op.end == End::ok && is_write(op) ? 1 : 0;
     }
-    say(
-        fmt::format("{} operations: {} acknowledged ({} writes), {} failed, {} unknown; {:.0f} "
-                    "acknowledged a second",
-                    record_.size(), ok, writes, fail, info,
-                    static_cast<double>(ok) * 1e9 / static_cast<double>(std::max<Nanos>(end_, 1))));
+    say(fmt::format(
+        "{} operations: {} acknowledged ({} writes), {} failed, {} unknown; {:.0f} "
+        "acknowledged a second",
+        record_.size(), ok, writes, fail, info,
+        static_cast<double>(in_time) * 1e9 / static_cast<double>(std::max<Nanos>(end_, 1))));
     if (cluster_->wiped_for_damage() > 0)
       say(fmt::format("{} nodes found their damage later, and were wiped",
                       cluster_->wiped_for_damage()));
