@@ -1,5 +1,5 @@
 // Every connection between nodes, and from clients to nodes, goes through one thread of this
-// program. Who dials is found by the process that owns the other end (/proc/net/tcp and
+// program. Who dials is found by the process that owns the other end (sock_diag(7) and
 // /proc/PID/fd): the nodes themselves say nothing that would have to be believed.
 //
 // A cut takes what is sent: TCP cannot lose bytes within a connection, so a connection that has
@@ -11,6 +11,9 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -20,11 +23,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <cstring>
 #include <deque>
-#include <fstream>
 #include <mutex>
-#include <sstream>
 #include <thread>
 
 #include "src/base/prng.h"
@@ -49,26 +51,45 @@ sockaddr_in to_sockaddr(const Address& address) {
   return result;
 }
 
-// The inode of the socket whose own end is 127.0.0.1:`port` (nodes do not bind what they dial
-// from); empty: none.
-std::string inode_of_dialler(const sockaddr_in& peer) {
-  std::ifstream table("/proc/net/tcp");
-  const std::string own = fmt::format("{:08X}:{:04X}", peer.sin_addr.s_addr, ntohs(peer.sin_port));
-  for (std::string line; std::getline(table, line);) {
-    std::istringstream words(line);
-    std::string slot, local, skip, inode;
-    words >> slot >> local;
-    if (local != own) continue;
-    for (int i = 0; i < 7; ++i) words >> skip;
-    words >> inode;
-    return inode;
-  }
-  return "";
+// The inode of the socket that has `own` as its own end and `other` as its other; 0: none. Asked of
+// the kernel for this one pair (sock_diag(7)): a walk through /proc/net/tcp misses entries while
+// thousands of others come and go.
+std::uint32_t inode_of(const sockaddr_in& own, const sockaddr_in& other) {
+  struct {
+    nlmsghdr head;
+    inet_diag_req_v2 body;
+  } request{};
+  request.head.nlmsg_len = sizeof(request);
+  request.head.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+  request.head.nlmsg_flags = NLM_F_REQUEST;
+  request.body.sdiag_family = AF_INET;
+  request.body.sdiag_protocol = IPPROTO_TCP;
+  request.body.idiag_states = ~std::uint32_t{0};
+  inet_diag_sockid& id = request.body.id;
+  id.idiag_sport = own.sin_port;
+  id.idiag_src[0] = own.sin_addr.s_addr;
+  id.idiag_dport = other.sin_port;
+  id.idiag_dst[0] = other.sin_addr.s_addr;
+  id.idiag_cookie[0] = id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+
+  const int kernel = ::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+  if (kernel < 0) return 0;
+  alignas(nlmsghdr) char answer[4096];
+  const bool asked = ::send(kernel, &request, sizeof(request), 0) == sizeof(request);
+  const ssize_t size = asked ? ::recv(kernel, answer, sizeof(answer), 0) : -1;
+  ::close(kernel);
+  nlmsghdr head{};
+  inet_diag_msg found{};
+  if (size < static_cast<ssize_t>(NLMSG_HDRLEN + sizeof(found))) return 0;
+  std::memcpy(&head, answer, sizeof(head));
+  if (head.nlmsg_type != SOCK_DIAG_BY_FAMILY) return 0;
+  std::memcpy(&found, answer + NLMSG_HDRLEN, sizeof(found));
+  return found.idiag_inode;
 }
 
-bool owns_socket(pid_t pid, const std::string& inode) {
+bool owns_socket(pid_t pid, std::uint32_t inode) {
   const std::string folder = fmt::format("/proc/{}/fd", pid);
-  const std::string wanted = "socket:[" + inode + "]";
+  const std::string wanted = fmt::format("socket:[{}]", inode);
   DIR* const open = ::opendir(folder.c_str());
   if (open == nullptr) return false;
   bool found = false;
@@ -265,13 +286,14 @@ class Proxies final : public Ground {
 
   bool is_cut(const Flow& flow) const { return links_.cut[flow.from][flow.to]; }
 
-  std::size_t dialler_of(const sockaddr_in& peer) {
-    // The kernel's table can miss an entry while others come and go.
-    for (int attempt = 0; attempt < 5; ++attempt) {
-      const std::string inode = inode_of_dialler(peer);
-      for (std::size_t i = 0; i < pids_.size() && !inode.empty(); ++i) {
-        if (pids_[i] != 0 && owns_socket(pids_[i], inode)) return i;
-      }
+  // Of a connection that was accepted from `peer`.
+  std::size_t dialler_of(int accepted, const sockaddr_in& peer) {
+    sockaddr_in own{};
+    socklen_t size = sizeof(own);
+    ::getsockname(accepted, reinterpret_cast<sockaddr*>(&own), &size);
+    const std::uint32_t inode = inode_of(peer, own);
+    for (std::size_t i = 0; i < pids_.size() && inode != 0; ++i) {
+      if (pids_[i] != 0 && owns_socket(pids_[i], inode)) return i;
     }
     return links_.clients();
   }
@@ -287,7 +309,7 @@ class Proxies final : public Ground {
     be_quick(socket);
     c.dialler = socket;
     c.there.in = c.back.out = socket;
-    c.there.from = c.back.to = listener.for_clients ? links_.clients() : dialler_of(peer);
+    c.there.from = c.back.to = listener.for_clients ? links_.clients() : dialler_of(socket, peer);
     c.there.to = c.back.from = listener.node;
     if (is_cut(c.there) || is_cut(c.back)) {
       c.lost = true;  // the handshake does not come about; the connection hangs
