@@ -825,7 +825,7 @@ void Invariants::found(std::size_t node, const FoundOnDisk& found,
                 found.first.value, ghost_.committed_last().value);
   }
   ghost.hidden_damage = found.unreadable || found.damage_left;
-  if (found.unreadable) return check_unreadable(node, found);
+  if (found.unreadable) return check_unreadable(node, found, under_way);
   LogMirror log;
   for (Index i = Index(1); i < found.first; ++i) log.append(ghost_.committed_at(i).entry);
   for (const raft::Entry& entry : found.entries) log.append(entry);
@@ -846,9 +846,12 @@ void Invariants::found(std::size_t node, const FoundOnDisk& found,
   ghost.promise_lost = found.promise_lost;
 }
 
-// The node has not noticed yet. That its log has the same end is all that can be seen of it.
-void Invariants::check_unreadable(std::size_t node, const FoundOnDisk& found) {
+// The node has not noticed yet. That its log has the same end is all that can be seen of it; the
+// promise file is another one, and was not damaged with it.
+void Invariants::check_unreadable(std::size_t node, const FoundOnDisk& found,
+                                  std::span<const raft::LogWrite> under_way) {
   GhostNode& ghost = ghost_.nodes[node];
+  if (!found.promise_lost) (void)check_hard_state(node, found.hard_state, under_way);
   if (!ghost.damaged) {
     return fail("I21", node, "has a log through {} that cannot be read, its disk has lost nothing",
                 found.last.value);
@@ -874,26 +877,38 @@ void Invariants::found_less(std::size_t node, const FoundOnDisk& found, const Lo
   ghost.durable_hard_state = found.hard_state;
 }
 
+// The one that was promised, or one of those under way: then that is durable now. How many steps
+// there are through it; the hard states of writes that go together are saved together, before their
+// entries.
+std::optional<std::size_t> Invariants::check_hard_state(std::size_t node,
+                                                        const raft::HardState& found,
+                                                        std::span<const raft::LogWrite> under_way) {
+  const std::vector<Step> steps = steps_of(under_way);
+  const raft::HardState promised = ghost_.nodes[node].durable_hard_state;
+  std::optional<std::size_t> through;
+  if (found == promised) through = 0;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const auto* hard_state = std::get_if<raft::HardState>(&steps[i]);
+    if (hard_state != nullptr && *hard_state == found) through = i + 1;
+  }
+  if (!through) {
+    fail("I9", node, "recovered term {} and vote {}, its disk has {} and {}",
+         found.current_term.value, found.voted_for.value, promised.current_term.value,
+         promised.voted_for.value);
+  } else if (found != promised) {
+    durable_hard_state(node, found);
+  }
+  return through;
+}
+
 // All that was promised, and of what was under way a first part: then that is durable now.
 void Invariants::check_found(std::size_t node, const FoundOnDisk& found,
                              std::span<const raft::LogWrite> under_way, const LogMirror& log) {
   const std::vector<Step> steps = steps_of(under_way);
   GhostNode& ghost = ghost_.nodes[node];
   const LogMirror promised = ghost.durable;
-  const raft::HardState promised_hard_state = ghost.durable_hard_state;
-  // The hard states of writes that go together are saved together, before their entries.
-  std::optional<std::size_t> hard_states;  // how many steps there are through the one that is found
-  if (found.hard_state == promised_hard_state) hard_states = 0;
-  for (std::size_t i = 0; i < steps.size(); ++i) {
-    const auto* hard_state = std::get_if<raft::HardState>(&steps[i]);
-    if (hard_state != nullptr && *hard_state == found.hard_state) hard_states = i + 1;
-  }
-  if (!hard_states) {
-    return fail("I9", node, "recovered term {} and vote {}, its disk has {} and {}",
-                found.hard_state.current_term.value, found.hard_state.voted_for.value,
-                promised_hard_state.current_term.value, promised_hard_state.voted_for.value);
-  }
-  if (found.hard_state != promised_hard_state) durable_hard_state(node, found.hard_state);
+  const auto hard_states = check_hard_state(node, found.hard_state, under_way);
+  if (!hard_states) return;
   for (std::size_t i = 0; i < steps.size() && !verdict_.failed(); ++i) {
     const auto* const* snapshot = std::get_if<const raft::SnapshotMeta*>(&steps[i]);
     const bool installed = snapshot != nullptr && (*snapshot)->last_included_index < found.first;

@@ -138,7 +138,10 @@ class Invariants {
   void check_configuration_of(std::size_t node, std::string_view invariant, Index applied,
                               Index configuration_index, const Configuration& configuration);
   void check_contents(std::size_t node, Index applied, const kv::MemoryStore::Contents* contents);
-  void check_unreadable(std::size_t node, const FoundOnDisk& found);
+  void check_unreadable(std::size_t node, const FoundOnDisk& found,
+                        std::span<const raft::LogWrite> under_way);
+  std::optional<std::size_t> check_hard_state(std::size_t node, const raft::HardState& found,
+                                              std::span<const raft::LogWrite> under_way);
   void found_less(std::size_t node, const FoundOnDisk& found, const LogMirror& log);
   void check_found(std::size_t node, const FoundOnDisk& found,
                    std::span<const raft::LogWrite> under_way, const LogMirror& log);
