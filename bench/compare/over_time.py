@@ -11,6 +11,7 @@ when it was due. wrk works as fast as it can, so the cores are full throughout.
 import datetime
 import glob
 import json
+import math
 import os
 import shutil
 import sys
@@ -102,7 +103,7 @@ class Join(threading.Thread):
 
 def percentile(ordered, share):
     """The smallest that at least this share is not above."""
-    return ordered[min(len(ordered) - 1, max(0, -int(-share * len(ordered) // 1) - 1))]
+    return ordered[math.ceil(share * len(ordered)) - 1]
 
 
 def figures(latencies, failed):
