@@ -7,7 +7,6 @@
 // then. A lost piece costs what it costs TCP, a timeout of 200 ms that doubles with each loss in a
 // row. A throttled link carries one piece after the other, each as long as its bytes take; what
 // waits is at most half a second's worth, then the sender waits.
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -31,6 +30,7 @@
 
 #include "src/base/prng.h"
 #include "tests/chaos/ground.h"
+#include "tests/chaos/sockaddr.h"
 #include "tests/process/cluster.h"
 
 namespace raftkv::chaos {
@@ -42,14 +42,6 @@ using namespace std::chrono_literals;  // NOLINT: 500ms reads better than any he
 constexpr std::size_t kQueuedMost = 1u << 20;  // bytes of one direction: then its sender waits
 constexpr std::size_t kPieceMost = 65536;
 constexpr milliseconds kRetransmission = 200ms;
-
-sockaddr_in to_sockaddr(const Address& address) {
-  sockaddr_in result{};
-  result.sin_family = AF_INET;
-  result.sin_port = htons(static_cast<std::uint16_t>(address.port));
-  ::inet_pton(AF_INET, address.host.c_str(), &result.sin_addr);
-  return result;
-}
 
 // The inode of the socket that has `own` as its own end and `other` as its other; 0: none. Asked of
 // the kernel for this one pair (sock_diag(7)): a walk through /proc/net/tcp misses entries while

@@ -1,5 +1,4 @@
 // The links that go through this program: what arrives, when, and what does not.
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -8,6 +7,7 @@
 #include <thread>
 
 #include "tests/chaos/ground.h"
+#include "tests/chaos/sockaddr.h"
 #include "tests/process/cluster.h"
 
 namespace raftkv::chaos {
@@ -15,14 +15,6 @@ namespace {
 
 using namespace std::chrono_literals;  // NOLINT: 500ms reads better than any helper
 using Clock = std::chrono::steady_clock;
-
-sockaddr_in to_sockaddr(const Address& address) {
-  sockaddr_in result{};
-  result.sin_family = AF_INET;
-  result.sin_port = htons(static_cast<std::uint16_t>(address.port));
-  ::inet_pton(AF_INET, address.host.c_str(), &result.sin_addr);
-  return result;
-}
 
 // This process is node 1 and dials node 2, where it listens, too.
 class Proxied : public testing::Test {
