@@ -34,10 +34,10 @@ process::Finished chaos(const std::vector<std::string>& more) {
 }
 
 TEST(Mix, KeepsEveryPromise) {
-  const auto finished =
-      chaos({"--duration", "25s", "--nemesis",
-             "isolate-leader,split,mute,loss,kill-leader,kill-all,power,pause-leader,roll,wipe,"
-             "corrupt,slow-disk,fail-syncs"});
+  const auto finished = chaos({"--duration", "25s", "--nemesis",
+                               "isolate-leader,split,mute,loss,delay,throttle,kill-leader,kill-all,"
+                               "power,pause-leader,roll,wipe,"
+                               "corrupt,slow-disk,fail-syncs"});
   EXPECT_EQ(finished.exit_code, 0) << finished.output;
   EXPECT_THAT(finished.output, HasSubstr("VERDICT: every promise was kept"));
 }

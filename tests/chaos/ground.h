@@ -2,8 +2,9 @@
 // between them and the clients, which can be cut, in each direction by itself.
 //
 // Two kinds. `namespaces` (root): each node has a network namespace with an address of its own
-// behind a bridge; the receiver's nftables drop what a cut or a loss takes. `proxy` (anybody): all
-// on loopback addresses, and every connection goes through this program.
+// behind a bridge; the receiver's nftables drop what a cut or a loss takes, and while links are
+// slow all frames between nodes go through this program. `proxy` (anybody): all on loopback
+// addresses, and every connection goes through this program.
 #pragma once
 
 #include <sys/types.h>
@@ -64,8 +65,8 @@ class Ground {
 // Empty, or what is missing, in words.
 [[nodiscard]] std::string why_no_namespaces();
 // Null if it cannot be made; `error` says why.
-[[nodiscard]] std::unique_ptr<Ground> make_namespaces(int nodes, Belongings& belongings,
-                                                      std::string& error);
+[[nodiscard]] std::unique_ptr<Ground> make_namespaces(int nodes, std::uint64_t seed,
+                                                      Belongings& belongings, std::string& error);
 [[nodiscard]] std::unique_ptr<Ground> make_proxies(int nodes, std::uint64_t seed);
 
 }  // namespace raftkv::chaos

@@ -6,7 +6,10 @@
 #include <filesystem>
 #include <fstream>
 
+#include "src/base/prng.h"
 #include "tests/chaos/ground.h"
+#include "tests/chaos/relay.h"
+#include "tests/chaos/sockaddr.h"
 
 namespace raftkv::chaos {
 
@@ -43,8 +46,8 @@ int free_number() {
 
 class Namespaces final : public Ground {
  public:
-  Namespaces(int nodes, Belongings& belongings)
-      : nodes_(nodes), number_(free_number()), belongings_(belongings), now_(nodes) {}
+  Namespaces(int nodes, std::uint64_t seed, Belongings& belongings)
+      : nodes_(nodes), number_(free_number()), belongings_(belongings), now_(nodes), seeds_(seed) {}
 
   bool make(std::string& error) {
     const std::string bridge = fmt::format("{}{}", kLinkPrefix, number_);
@@ -75,9 +78,15 @@ class Namespaces final : public Ground {
   void started(int, pid_t) override {}
 
   void set(const Links& links) override {
+    // The one that was goes last: until the rules are loaded it still carries what they let pass.
+    std::unique_ptr<Relay> before;
+    if (pace_of(links) != pace_of(now_)) {
+      before = std::move(relay_);
+      if (is_paced(links)) relay_ = relay(pace_of(links));
+    }
     for (int to = 0; to < nodes_; ++to) {
       const auto receiver = static_cast<std::size_t>(to);
-      bool changed = links.loss_percent != now_.loss_percent;
+      bool changed = links.loss_percent != now_.loss_percent || is_paced(links) != is_paced(now_);
       for (std::size_t from = 0; from < links.cut.size(); ++from) {
         changed = changed || links.cut[from][receiver] != now_.cut[from][receiver] ||
                   links.cut[receiver].back() != now_.cut[receiver].back();
@@ -86,15 +95,28 @@ class Namespaces final : public Ground {
     }
     now_ = links;
   }
-  std::string why_no_delay() const override {
-    return "only links of `--network proxy` do this (netem is missing in some kernels)";
-  }
+  std::string why_no_delay() const override { return why_no_relay(); }
 
  private:
   std::string host() const { return fmt::format("10.231.{}.254", number_); }
   std::string address(int node) const { return fmt::format("10.231.{}.{}", number_, node + 1); }
   std::string name_of(int node) const {
     return fmt::format("{}{}n{}", kLinkPrefix, number_, node + 1);
+  }
+
+  static Pace pace_of(const Links& links) { return {links.delay_most, links.bytes_a_second}; }
+  static bool is_paced(const Links& links) { return pace_of(links) != Pace{}; }
+
+  std::unique_ptr<Relay> relay(Pace pace) {
+    std::vector<Port> ports;
+    for (int i = 0; i < nodes_; ++i)
+      ports.push_back({name_of(i) + "h", to_sockaddr({address(i), 0}).sin_addr});
+    auto made = make_relay(ports, pace, seeds_.next());
+    if (!made) {
+      fmt::print(stderr, "raftkv-chaos: the nodes' links cannot be read\n");
+      std::abort();
+    }
+    return made;
   }
 
   bool make_one(int i, const std::string& bridge, std::string& error) {
@@ -125,6 +147,10 @@ class Namespaces final : public Ground {
     rules += "add chain inet chaos out { type filter hook output priority 0; }\n";
     for (std::size_t from = 0; from < links.clients(); ++from) {
       const std::string source = address(static_cast<int>(from));
+      if (is_paced(links) && from != receiver) {
+        rules += fmt::format("add rule inet chaos in ip saddr {} ether saddr != {} drop\n", source,
+                             kRelayed);
+      }
       if (links.cut[from][receiver]) {
         rules += fmt::format("add rule inet chaos in ip saddr {} drop\n", source);
       } else if (links.loss_percent > 0 && from != receiver) {
@@ -149,6 +175,8 @@ class Namespaces final : public Ground {
   int number_;
   Belongings& belongings_;
   Links now_;
+  Prng seeds_;
+  std::unique_ptr<Relay> relay_;  // while links are slow
 };
 
 }  // namespace
@@ -162,8 +190,9 @@ std::string why_no_namespaces() {
   return "";
 }
 
-std::unique_ptr<Ground> make_namespaces(int nodes, Belongings& belongings, std::string& error) {
-  auto made = std::make_unique<Namespaces>(nodes, belongings);
+std::unique_ptr<Ground> make_namespaces(int nodes, std::uint64_t seed, Belongings& belongings,
+                                        std::string& error) {
+  auto made = std::make_unique<Namespaces>(nodes, seed, belongings);
   if (!made->make(error)) return nullptr;
   return made;
 }

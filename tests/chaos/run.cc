@@ -117,7 +117,7 @@ class Run {
     }
     if (options_.network != "proxy" && why.empty()) {
       std::string error;
-      ground_ = make_namespaces(options_.nodes, belongings_, error);
+      ground_ = make_namespaces(options_.nodes, options_.seed, belongings_, error);
       if (ground_) return true;
       say("no namespaces here: " + error);
       if (options_.network == "namespaces") return false;
