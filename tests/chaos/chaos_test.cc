@@ -1,5 +1,5 @@
-// The whole program, in short: both networks, the controls that must fail, and that it leaves
-// nothing behind.
+// The whole program, in short: both networks, the controls that must fail, what is worth a warning,
+// and that it leaves nothing behind.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -63,9 +63,25 @@ TEST(Control, AnUnknownOutcomeIsNoFailure) {
   EXPECT_THAT(finished.output, HasSubstr("not-linearizable"));
 }
 
+TEST(Gap, IsNoViolationButIsTold) {
+  const auto finished = chaos({"--nodes", "3", "--duration", "3s", "--nemesis", "pause-leader",
+                               "--no-mix", "--longest-gap", "500ms"});
+  EXPECT_EQ(finished.exit_code, 0) << finished.output;
+  EXPECT_THAT(finished.output, HasSubstr("WARNING: a majority ran and was connected"));
+  EXPECT_THAT(finished.output, HasSubstr(": pause n"));
+  const auto at = finished.output.find("logs: ");
+  ASSERT_NE(at, std::string::npos) << finished.output;
+  const std::string directory =
+      finished.output.substr(at + 6, finished.output.find('\n', at) - at - 6);
+  ASSERT_TRUE(directory.starts_with(fs::temp_directory_path().string() + "/" + kFilePrefix));
+  EXPECT_TRUE(fs::exists(directory + "/node01.log"));
+  fs::remove_all(directory);
+}
+
 TEST(CommandLine, RefusesWhatItDoesNotKnow) {
   EXPECT_EQ(chaos({"--nemesis", "gremlin"}).exit_code, 64);
   EXPECT_EQ(chaos({"--duration", "soon"}).exit_code, 64);
+  EXPECT_EQ(chaos({"--longest-gap", "never"}).exit_code, 64);
   EXPECT_EQ(process::run(command({})).exit_code, 64);
 }
 

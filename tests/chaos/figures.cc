@@ -49,12 +49,14 @@ class Measure {
  public:
   explicit Measure(const std::vector<Operation>& operations) {
     for (const Operation& op : operations) {
+      returned_.push_back(op.returned);
       if (op.end != End::ok) continue;
       ended_.push_back({op.returned, op.returned - op.invoked});
       if (is_write(op)) writes_.push_back(op.returned);
     }
     std::ranges::sort(ended_, {}, &Ended::returned);
     std::ranges::sort(writes_);
+    std::ranges::sort(returned_);
   }
 
   [[nodiscard]] Figures during(std::string_view name, const Spans& spans) const {
@@ -65,8 +67,8 @@ class Measure {
       figures.seconds += static_cast<double>(to - from) / 1e9;
       auto it = std::ranges::lower_bound(ended_, from, {}, &Ended::returned);
       for (; it != ended_.end() && it->returned < to; ++it) figures.latencies.add(it->took);
-      figures.longest_without_write_ms =
-          std::max(figures.longest_without_write_ms, gap(from, to) / kMs);
+      figures.longest_without_write_ms = std::max(
+          figures.longest_without_write_ms, static_cast<double>(longest(writes_, from, to)) / kMs);
     }
     return figures;
   }
@@ -82,21 +84,38 @@ class Measure {
     }
   }
 
+  // The times without an acknowledged write within the span that are longer than `limit`.
+  [[nodiscard]] std::vector<Gap> gaps(Nanos from, Nanos to, Nanos limit) const {
+    std::vector<Gap> found;
+    between(writes_, from, to, [&](Nanos begin, Nanos end) {
+      if (end - begin <= limit) return;
+      found.push_back({.from = begin, .to = end, .silence = longest(returned_, begin, end)});
+    });
+    return found;
+  }
+
  private:
-  // The longest time without an acknowledged write within the span.
-  [[nodiscard]] double gap(Nanos from, Nanos to) const {
-    Nanos longest = 0;
+  // Calls for each time between two of the moments within the span, and from and to its ends.
+  template <typename Call>
+  static void between(const std::vector<Nanos>& moments, Nanos from, Nanos to, Call call) {
     Nanos last = from;
-    auto it = std::ranges::lower_bound(writes_, from);
-    for (; it != writes_.end() && *it < to; ++it) {
-      longest = std::max(longest, *it - last);
+    auto it = std::ranges::lower_bound(moments, from);
+    for (; it != moments.end() && *it < to; ++it) {
+      call(last, *it);
       last = *it;
     }
-    return static_cast<double>(std::max(longest, to - last));
+    call(last, to);
+  }
+  static Nanos longest(const std::vector<Nanos>& moments, Nanos from, Nanos to) {
+    Nanos longest = 0;
+    between(moments, from, to,
+            [&](Nanos begin, Nanos end) { longest = std::max(longest, end - begin); });
+    return longest;
   }
 
   std::vector<Ended> ended_;
   std::vector<Nanos> writes_;
+  std::vector<Nanos> returned_;  // of all operations, whatever their end
 };
 
 // "name":VALUE of a line that json_of() has written; empty if it is not there.
@@ -176,6 +195,20 @@ double Latencies::percentile_ms(std::uint64_t percent) const {
 
 double Figures::acknowledged_a_second() const {
   return seconds > 0 ? static_cast<double>(latencies.count()) / seconds : 0;
+}
+
+std::vector<Gap> gaps_of(const std::vector<Operation>& operations, const std::vector<Band>& bands,
+                         Nanos end, Nanos limit) {
+  const Measure measure(operations);
+  std::vector<Gap> gaps;
+  for (const auto& [from, to] : outside(bands, end, [](const Band& band) { return !band.quorum; }))
+    std::ranges::move(measure.gaps(from, to, limit), std::back_inserter(gaps));
+  for (Gap& gap : gaps) {
+    for (const Band& band : bands) {
+      if (band.from < gap.to && band.to + kJustOver > gap.from) gap.faults.push_back(band);
+    }
+  }
+  return gaps;
 }
 
 std::vector<Figures> figures_of(const std::vector<Operation>& operations,

@@ -48,6 +48,20 @@ struct Figures {
 // `operations` in any order. Calm counts from the first operation to `end`.
 [[nodiscard]] std::vector<Figures> figures_of(const std::vector<Operation>& operations,
                                               const std::vector<Band>& bands, Nanos end);
+
+// A time in which no write was acknowledged, within that with a quorum.
+struct Gap {
+  Nanos from = 0, to = 0;
+  // The longest time within it in which no operation ended, in whatever way. Longer than clients
+  // wait: they did not run themselves.
+  Nanos silence = 0;
+  std::vector<Band> faults = {};  // that were on, or healed less than kJustOver before
+};
+inline constexpr Nanos kJustOver = 5'000'000'000;
+// Those longer than `limit`, in their order.
+[[nodiscard]] std::vector<Gap> gaps_of(const std::vector<Operation>& operations,
+                                       const std::vector<Band>& bands, Nanos end, Nanos limit);
+
 void add(std::vector<Figures>& to, const std::vector<Figures>& more);
 [[nodiscard]] std::string table_of(const std::vector<Figures>& figures);
 [[nodiscard]] std::string json_of(const std::vector<Figures>& figures);

@@ -55,6 +55,7 @@ struct Parsed {
   RunOptions options;
   std::string duration = "60s";
   std::string control = "none";
+  std::string gap = "5s";
 };
 
 void add_run(CLI::App& run, Parsed& parsed) {
@@ -88,13 +89,19 @@ void add_run(CLI::App& run, Parsed& parsed) {
   run.add_option("--check-timeout", options.check_seconds, "seconds for the linearizability check")
       ->capture_default_str();
   run.add_flag("--keep", options.keep, "keeps the nodes' directories and logs");
+  run.add_option("--longest-gap", parsed.gap,
+                 "a longer time without an acknowledged write, although a majority ran and was\n"
+                 "connected, gives a warning, and the directories and logs stay")
+      ->capture_default_str();
   run.footer(nemeses_help());
 }
 
 bool complete(Parsed& parsed) {
   parsed.options.seconds = seconds_of(parsed.duration);
-  if (parsed.options.seconds <= 0) {
-    fmt::print(stderr, "raftkv-chaos: '{}' is no duration: 90s, 5m, 1h\n", parsed.duration);
+  parsed.options.longest_gap_seconds = seconds_of(parsed.gap);
+  for (const std::string& text : {parsed.duration, parsed.gap}) {
+    if (seconds_of(text) > 0) continue;
+    fmt::print(stderr, "raftkv-chaos: '{}' is no duration: 90s, 5m, 1h\n", text);
     return false;
   }
   for (const std::string& name : parsed.options.nemeses) {

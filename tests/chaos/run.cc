@@ -1,5 +1,6 @@
 #include "tests/chaos/run.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -68,6 +69,7 @@ class Run {
     if (!prepare()) return kUnknown;
     say(fmt::format("{} nodes, {} clients, {:.0f} s, seed {}, network {}", options_.nodes,
                     options_.clients, options_.seconds, options_.seed, ground_->name()));
+    began_ = std::chrono::system_clock::now();
     clients_ = std::make_unique<Clients>(ClientsOptions{.endpoints = cluster_->endpoints(),
                                                         .clients = options_.clients,
                                                         .seed = options_.seed,
@@ -332,8 +334,9 @@ class Run {
     const lin::Verdict linearizable = judge();
     for (std::size_t i = 0; i < broken_.size() && i < 20; ++i) say("BROKEN: " + broken_[i]);
     if (broken_.size() > 20) say(fmt::format("BROKEN: and {} more", broken_.size() - 20));
+    const bool warned = warn_of_gaps();
     const bool violated = !broken_.empty() || linearizable == lin::Verdict::not_linearizable;
-    if ((violated && options_.control == Control::none) || options_.keep) {
+    if ((violated && options_.control == Control::none) || options_.keep || warned) {
       belongings_.keep_directory();
       say("the nodes' directories and logs: " + belongings_.directory());
     }
@@ -363,6 +366,29 @@ class Run {
     const auto figures = figures_of(record_, bands_, end_);
     say(table_of(figures));
     if (!options_.figures.empty()) std::ofstream(options_.figures) << json_of(figures);
+  }
+
+  // Times to be explained with the nodes' logs, whose lines have the time of day.
+  bool warn_of_gaps() {
+    const auto limit = static_cast<Nanos>(options_.longest_gap_seconds * 1e9);
+    const auto gaps = gaps_of(record_, bands_, end_, limit);
+    for (const Gap& gap : gaps) {
+      const auto day = std::chrono::system_clock::to_time_t(
+          began_ + std::chrono::duration_cast<Clock::duration>(std::chrono::nanoseconds(gap.from)));
+      say(fmt::format(
+          "WARNING: a majority ran and was connected, but no write was acknowledged "
+          "for {:.1f} s, from {} ms ({:%H:%M:%S} UTC) on",
+          static_cast<double>(gap.to - gap.from) / 1e9, gap.from / 1'000'000, fmt::gmtime(day)));
+      if (gap.silence > 2'000'000'000)  // clients wait for 1.3 s at most
+        say(fmt::format(
+            "  for {:.1f} s of it no operation ended, not even in vain: this program did "
+            "not run",
+            static_cast<double>(gap.silence) / 1e9));
+      for (const Band& band : gap.faults)
+        say(fmt::format("  {} ms to {} ms: {}", band.from / 1'000'000, band.to / 1'000'000,
+                        band.what));
+    }
+    return !gaps.empty();
   }
 
   lin::Verdict judge() {
@@ -413,6 +439,7 @@ class Run {
   std::vector<Band> bands_;
   std::vector<std::string> broken_;
   Nanos end_ = 0;
+  std::chrono::system_clock::time_point began_;
   bool hopeless_ = false;
 };
 

@@ -27,6 +27,9 @@ struct RunOptions {
   std::string history = {}, html = {}, figures = {};
   Control control = Control::none;
   bool keep = false;  // the nodes' directories and logs stay
+  // So long a majority may run, connected, without an acknowledged write. A longer time is no
+  // violation: it is told, and the directories and logs stay.
+  double longest_gap_seconds = 5;
   double check_seconds = 120;
 };
 
