@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <set>
 #include <thread>
 
 #include "tests/chaos/sockaddr.h"
@@ -38,6 +39,7 @@ class Link : public testing::Test {
   }
   void TearDown() override {
     for (const int socket : {listener_, dialler_, server_}) ::close(socket);
+    ground_.reset();  // before what it has made is taken away
   }
 
  protected:
@@ -106,6 +108,10 @@ class Proxied : public Link {
 
 // Sockets are made in the node's namespace, by a thread that enters it, and stay there.
 class InNamespaces : public Link {
+ protected:
+  Belongings belongings_;
+
+ private:
   void make_ground() override {
     if (const std::string why = why_no_namespaces(); !why.empty()) GTEST_SKIP() << why;
     std::string error;
@@ -124,8 +130,6 @@ class InNamespaces : public Link {
     }).join();
     return socket;
   }
-
-  Belongings belongings_;
 };
 
 TEST_F(Proxied, AWholeLinkCarriesAll) {
@@ -173,6 +177,21 @@ TEST_F(InNamespaces, ACutLinkTakesWhatIsSentAndTheKernelSendsItAgainWhenItIsHeal
     EXPECT_EQ(receive(1, 300ms), 0u);
     ground_->set(Links(2));
     EXPECT_EQ(receive(1000, 20s), 1000u);
+  }
+}
+
+TEST_F(InNamespaces, RunsThatBeginAtOnceTakeDifferentNumbers) {
+  std::vector<std::unique_ptr<Ground>> grounds(4);
+  std::vector<std::string> errors(grounds.size());
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < grounds.size(); ++i) {
+    threads.emplace_back([&, i] { grounds[i] = make_namespaces(1, 1, belongings_, errors[i]); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  std::set<std::string> hosts = {ground_->place(0).raft.host};
+  for (std::size_t i = 0; i < grounds.size(); ++i) {
+    ASSERT_NE(grounds[i], nullptr) << errors[i];
+    EXPECT_TRUE(hosts.insert(grounds[i]->place(0).raft.host).second);
   }
 }
 

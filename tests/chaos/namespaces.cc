@@ -1,8 +1,11 @@
 // Network namespaces behind a bridge. Everything in them ends with them: addresses, the inner ends
 // of the links, nftables.
 #include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
 
@@ -36,18 +39,58 @@ namespace {
 constexpr const char* kIp = "/usr/sbin/ip";
 constexpr const char* kNft = "/usr/sbin/nft";
 
-// One run has one number: of its bridge, its names and its subnet 10.231.N.0/24.
-int free_number() {
-  for (int n = 1; n < 255; ++n) {
-    if (!std::filesystem::exists(fmt::format("/sys/class/net/{}{}", kLinkPrefix, n))) return n;
+// One run has one number: of its bridge, its names and its subnet 10.231.N.0/24. Runs that begin at
+// the same time must not take the same: the one that came too late would take away the other's. The
+// number belongs to who has bound the socket of its name (an abstract one, unix(7)): one process at
+// a time, until it ends, and like links in this network namespace only.
+class Number {
+ public:
+  Number() {
+    for (int n = 1; n < 255 && number_ == 0; ++n) claim(n);
   }
-  return 0;
-}
+  Number(const Number&) = delete;
+  Number& operator=(const Number&) = delete;
+  ~Number() { ::close(socket_); }
+
+  // 0: all are taken.
+  [[nodiscard]] int get() const { return number_; }
+
+ private:
+  void claim(int n) {
+    const std::string link = fmt::format("{}{}", kLinkPrefix, n);
+    sockaddr_un name{};
+    name.sun_family = AF_UNIX;
+    link.copy(&name.sun_path[1], link.size());
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + link.size());
+    if (::bind(socket_, reinterpret_cast<const sockaddr*>(&name), size) != 0) return;
+    if (!anything_left(link)) {
+      number_ = n;
+      return;
+    }
+    ::close(socket_);
+    socket_ = fresh();
+  }
+  // By a run that was killed, or ends just now.
+  static bool anything_left(const std::string& link) {
+    std::error_code none;
+    for (const char* folder : {"/sys/class/net", "/run/netns"}) {
+      for (const auto& entry : std::filesystem::directory_iterator(folder, none)) {
+        const std::string name = entry.path().filename();
+        if (name == link || name.starts_with(link + "n")) return true;
+      }
+    }
+    return false;
+  }
+  static int fresh() { return ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0); }
+
+  int socket_ = fresh();
+  int number_ = 0;
+};
 
 class Namespaces final : public Ground {
  public:
   Namespaces(int nodes, std::uint64_t seed, Belongings& belongings)
-      : nodes_(nodes), number_(free_number()), belongings_(belongings), now_(nodes), seeds_(seed) {}
+      : nodes_(nodes), belongings_(belongings), now_(nodes), seeds_(seed) {}
 
   bool make(std::string& error) {
     const std::string bridge = fmt::format("{}{}", kLinkPrefix, number_);
@@ -172,7 +215,8 @@ class Namespaces final : public Ground {
   }
 
   int nodes_;
-  int number_;
+  Number claimed_;
+  int number_ = claimed_.get();
   Belongings& belongings_;
   Links now_;
   Prng seeds_;
@@ -186,7 +230,7 @@ std::string why_no_namespaces() {
   for (const char* program : {kIp, kNft}) {
     if (::access(program, X_OK) != 0) return fmt::format("{} is missing", program);
   }
-  if (free_number() == 0) return "all 254 subnets are taken: raftkv-chaos clean";
+  if (Number().get() == 0) return "all 254 subnets are taken: raftkv-chaos clean";
   return "";
 }
 
