@@ -31,6 +31,7 @@ Cluster::Cluster(ClusterOptions options, Ground& ground, Belongings& belongings)
     if (options_.interposed.empty()) continue;
     node(i).disk = map_disk_control(disk_control(i), true);
     CHECK(node(i).disk != nullptr);
+    node(i).disk->noted_from_ms = kLongSyncMs;
   }
   if (!options_.faketime.empty()) set_clock(0);
 }

@@ -66,7 +66,9 @@ class Cluster {
   [[nodiscard]] bool is_doubtful(int i) { return node(i).doubtful; }
   // It may end by itself, until it is started again.
   void may_die(int i) { node(i).should_live = false; }
-  // What the node's syncs meet. Only with `interposed`.
+  // What the node's syncs meet. Null without `interposed`.
+  [[nodiscard]] const DiskControl* disk_of(int i) { return node(i).disk; }
+  // The same. Only with `interposed`.
   [[nodiscard]] DiskControl& disk(int i) { return *node(i).disk; }
   [[nodiscard]] int wiped_for_damage() const { return wiped_for_damage_; }
 

@@ -161,6 +161,25 @@ bool sync_may_go_on(raftkv::chaos::DiskControl& control) {
   return false;
 }
 
+std::int64_t now_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1'000'000'000L + now.tv_nsec;
+}
+
+template <typename Sync>
+int timed(raftkv::chaos::DiskControl& control, int fd, Sync sync) {
+  const std::int64_t began = now_ns();
+  const int result = sync(fd);
+  const std::int64_t ended = now_ns();
+  if (ended - began >= control.noted_from_ms * 1'000'000L) {
+    auto& noted = control.noted[control.noted_syncs++ % std::size(control.noted)];
+    noted.began = began;
+    noted.ended = ended;
+  }
+  return result;
+}
+
 template <typename Sync>
 int sync_any(int fd, Sync sync) {
   Journal& all = journal();
@@ -175,7 +194,7 @@ int sync_any(int fd, Sync sync) {
     errno = EIO;
     return -1;
   }
-  const int result = sync(fd);
+  const int result = control() == nullptr ? sync(fd) : timed(*control(), fd, sync);
   if (result == 0) {
     const int error = errno;
     const std::lock_guard lock(all.mutex);

@@ -387,8 +387,26 @@ class Run {
       for (const Band& band : gap.faults)
         say(fmt::format("  {} ms to {} ms: {}", band.from / 1'000'000, band.to / 1'000'000,
                         band.what));
+      tell_of_long_syncs(gap);
     }
     return !gaps.empty();
+  }
+
+  // Long syncs within the gap, without what a fault added to them: then it was the machine's disk.
+  void tell_of_long_syncs(const Gap& gap) {
+    const Nanos began = Clock::now().time_since_epoch() / 1ns - clients_->now();
+    for (int i = 0; i < options_.nodes; ++i) {
+      const DiskControl* const disk = cluster_->disk_of(i);
+      if (disk == nullptr) return;
+      Nanos longest = 0;
+      for (const LongSync& sync : disk->noted) {
+        if (sync.began - began < gap.to && sync.ended - began > gap.from)
+          longest = std::max(longest, sync.ended - sync.began);
+      }
+      if (longest > 0)
+        say(fmt::format("  n{}: a sync took {:.1f} s, and no fault of ours", i + 1,
+                        static_cast<double>(longest) / 1e9));
+    }
   }
 
   lin::Verdict judge() {

@@ -98,5 +98,19 @@ TEST_F(Unsynced, ASlowSyncTakesItsTimeAndIsHealedAtOnce) {
   EXPECT_EQ(disk_->failures, 0u);
 }
 
+TEST_F(Unsynced, ALongSyncIsNotedWithoutWhatIsAdded) {
+  const auto began = std::chrono::steady_clock::now().time_since_epoch();
+  disk_->sync_ms = 300;
+  write_and_die();
+  EXPECT_EQ(disk_->noted_syncs, 1u);
+  const LongSync& noted = disk_->noted[0];
+  EXPECT_GE(std::chrono::nanoseconds(noted.began) - began, std::chrono::milliseconds(300));
+  EXPECT_GT(noted.ended, noted.began);
+
+  disk_->noted_from_ms = 1'000'000;
+  write_and_die();
+  EXPECT_EQ(disk_->noted_syncs, 1u);
+}
+
 }  // namespace
 }  // namespace raftkv::chaos
