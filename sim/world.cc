@@ -321,7 +321,10 @@ void World::resume(std::size_t node) {
 }
 
 void World::wipe(std::size_t node) {
-  if (nodes_[node]->has_identity() && !quorums_stay(node, std::nullopt)) return;
+  if (nodes_[node]->has_identity()) {
+    if (!quorums_stay(node, std::nullopt)) return;
+    wiped_[kernel_.ghost.nodes[node].member] = kernel_.now;
+  }
   nodes_[node]->wipe();
 }
 
@@ -559,10 +562,19 @@ bool World::removal_under_way(std::size_t node) const {
          kernel_.now - asked->second < options_.client_timeout + options_.request_timeout;
 }
 
+// A learner that is no more, and that a leader may still take for one in contact and promote: it
+// counts then, and never answers.
+bool World::may_count_though_lost(MemberId learner, std::optional<std::size_t> lost) const {
+  const auto at = kernel_.ghost.node_of_member.find(learner);
+  if (at != kernel_.ghost.node_of_member.end()) return at->second == lost;
+  const auto wiped = wiped_.find(learner);
+  return wiped != wiped_.end() && kernel_.now - wiped->second < 2 * options_.election_timeout;
+}
+
 bool World::quorums_stay(std::optional<std::size_t> lost,
                          std::optional<std::size_t> removed) const {
-  const auto quorum_stays = [&](const raft::VoterSet& voters) {
-    std::size_t all = 0;
+  const auto quorum_stays = [&](const raft::VoterSet& voters, std::size_t promoted) {
+    std::size_t all = promoted;
     std::size_t left = 0;
     for (const MemberId member : voters) {
       const auto at = kernel_.ghost.node_of_member.find(member);
@@ -577,7 +589,12 @@ bool World::quorums_stay(std::optional<std::size_t> lost,
     return all == 0 || left * 2 > all;
   };
   return std::ranges::all_of(configurations_in_play(), [&](const Configuration& configuration) {
-    return quorum_stays(configuration.voters) && quorum_stays(configuration.outgoing);
+    const auto lost_learners =
+        std::ranges::count_if(configuration.members, [&](const raft::Member& member) {
+          return configuration.is_learner(member.id) && may_count_though_lost(member.id, lost);
+        });
+    return quorum_stays(configuration.voters, static_cast<std::size_t>(lost_learners)) &&
+           quorum_stays(configuration.outgoing, 0);
   });
 }
 

@@ -65,6 +65,7 @@ class World {
                                   std::optional<std::size_t> removed) const;
   // Asked for so lately that it may still happen.
   [[nodiscard]] bool removal_under_way(std::size_t node) const;
+  [[nodiscard]] bool may_count_though_lost(MemberId learner, std::optional<std::size_t> lost) const;
   [[nodiscard]] std::vector<Configuration> configurations_in_play() const;
 
   // --- who is who ---
@@ -103,7 +104,8 @@ class World {
   std::optional<std::size_t> left_broken_;
   std::optional<Instant> last_removal_;      // asked for
   std::map<std::size_t, Instant> removals_;  // asked for last, by node
-  bool lively_ = false;                      // the second phase was run
+  std::map<MemberId, Instant> wiped_;
+  bool lively_ = false;  // the second phase was run
   bool judged_ = false;
   std::size_t waits_for_snapshots_ = 0;
   std::uint64_t events_ = 0;
