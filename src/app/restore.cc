@@ -66,8 +66,8 @@ std::string warning_of(const storage::Salvage& salvage, const RecoverOptions& op
   const raft::Recovered& recovered = node.recovered;
   std::string text = fmt::format(
       "{} is the directory of {} in cluster {}, whose members are: {}.\n"
-      "Its log ends with entry {} of term {}; it had applied entry {}. How far the cluster had\n"
-      "committed is not known here. If you go on:\n"
+      "Its log ends with entry {} of term {}; it had applied entry {} at least. How far the\n"
+      "cluster had committed is not known here. If you go on:\n"
       " - What others have committed and this log does not hold is lost, also writes that were\n"
       "   acknowledged: entries {} and later, and others in place of those behind {}.\n",
       options.from, node.names.name, to_hex(node.identity.cluster.value),

@@ -74,17 +74,17 @@ class View {
   [[nodiscard]] virtual Status status() const = 0;
 };
 
-// One thread writes; others may read at the same time.
+// One thread writes; others may read and sync at the same time.
 class OrderedStore {
  public:
   virtual ~OrderedStore() = default;
 
   // The value of a stored key; nullopt: not there. Errors: corrupt, fatal.
   [[nodiscard]] virtual Result<std::optional<std::string>> get(std::string_view key) = 0;
-  // All of it or nothing, in order; survives the death of the process, but a power failure only
-  // after sync().
+  // All of it or nothing, in order. Of what was not synced a crash leaves the first few, or all, or
+  // none.
   [[nodiscard]] virtual Status write(const Batch& batch) = 0;
-  // Makes everything written before durable.
+  // Makes everything written before the call durable.
   [[nodiscard]] virtual Status sync() = 0;
   // Stands on the first pair. Any thread.
   [[nodiscard]] virtual std::unique_ptr<View> view() = 0;

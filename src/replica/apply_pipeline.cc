@@ -13,39 +13,62 @@ void ApplyPipeline::take_batch() {
   while (!queue_.empty()) {
     bytes += queue_.front().size();
     if (!batch_.empty() && bytes > limits_.batch_bytes_max) return;
-    unsynced_bytes_ += queue_.front().size();
     batch_.push_back(std::move(queue_.front()));
     queue_.pop_front();
   }
 }
 
-void ApplyPipeline::start() {
+void ApplyPipeline::start(Time now) {
+  start_batch();
+  start_sync(now);
+}
+
+Time ApplyPipeline::next_deadline() const {
+  const bool waits = !syncing_ && unsynced_since_ != kNever;
+  return waits ? unsynced_since_ + limits_.sync_interval : kNever;
+}
+
+void ApplyPipeline::start_batch() {
   if (busy_) return;
   take_batch();
-  sync_ = finishing_ || unsynced_bytes_ >= limits_.sync_bytes;
-  if (batch_.empty() && !sync_) return;
-  if (sync_) unsynced_bytes_ = 0;
+  if (batch_.empty()) return;
   busy_ = true;
   worker_.run([this] { return work(); }, [this](const Status& status) { finished(status); });
 }
 
 Status ApplyPipeline::work() {
-  if (!batch_.empty()) {
-    auto result = store_.apply(batch_);
-    if (!result) return failure(result);
-    result_ = std::move(*result);
-  }
-  if (!sync_) return {};
-  if (Status synced = store_.sync(); !synced) return synced;
-  synced_ = store_.applied();
+  auto result = store_.apply(batch_);
+  if (!result) return failure(result);
+  result_ = std::move(*result);
   return {};
 }
 
 void ApplyPipeline::finished(const Status& status) {
-  if (sync_) finishing_ = false;
-  on_done_(status, batch_, result_, std::exchange(synced_, {}));
+  if (status) {
+    applied_ = batch_.back().index();
+    for (const raft::Entry& entry : batch_) unsynced_bytes_ += entry.size();
+  }
+  on_done_(status, batch_, result_);
   batch_.clear();
   busy_ = false;
+}
+
+// The batches go on meanwhile: a sync takes long.
+void ApplyPipeline::start_sync(Time now) {
+  if (unsynced_bytes_ > 0 && unsynced_since_ == kNever) unsynced_since_ = now;
+  if (syncing_) return;
+  const bool last = finishing_ && !busy_;
+  if (last) finishing_ = false;
+  if (!last && unsynced_bytes_ < limits_.sync_bytes && now < next_deadline()) return;
+  syncing_ = true;
+  through_ = applied_;
+  unsynced_bytes_ = 0;
+  unsynced_since_ = kNever;
+  upkeep_.run([this] { return store_.sync(); },
+              [this](const Status& status) {
+                on_synced_(status, through_);
+                syncing_ = false;
+              });
 }
 
 void ApplyPipeline::finish() {

@@ -1,9 +1,9 @@
-// ApplyPipeline: committed entries on their way into the state, in batches by the apply worker.
+// ApplyPipeline: committed entries on their way into the state, in batches by the apply worker, and
+// the state on its way to the disk now and then, by the upkeep worker.
 #pragma once
 
 #include <cstddef>
 #include <functional>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -19,44 +19,63 @@ class ApplyPipeline {
  public:
   struct Limits {
     std::size_t batch_bytes_max = 0;
-    std::size_t sync_bytes = 0;  // applied since the last sync: then the state is synced
+    // Applied since the last sync, or so long after: then the state is synced.
+    std::size_t sync_bytes = 0;
+    Duration sync_interval{};
   };
-  // These entries are applied (none: it was a sync only), with these results; the state is durable
-  // through `synced`, if this job has synced it. An error: see StateStore.
-  using OnDone = std::move_only_function<void(const Status&, std::span<const raft::Entry>,
-                                              ApplyResult&, std::optional<raft::Index> synced)>;
+  // These entries are applied, with these results. An error: see StateStore.
+  using OnDone =
+      std::move_only_function<void(const Status&, std::span<const raft::Entry>, ApplyResult&)>;
+  // The state is durable through this index. An error: see StateStore.
+  using OnSynced = std::move_only_function<void(const Status&, raft::Index through)>;
 
-  // The references must outlive this, and this the worker's jobs.
-  ApplyPipeline(StateStore& store, Worker& worker, Limits limits, OnDone on_done)
-      : store_(store), worker_(worker), limits_(limits), on_done_(std::move(on_done)) {}
+  // The references must outlive this, and this the workers' jobs.
+  ApplyPipeline(StateStore& store, Worker& worker, Worker& upkeep, Limits limits, OnDone on_done,
+                OnSynced on_synced)
+      : store_(store),
+        worker_(worker),
+        upkeep_(upkeep),
+        limits_(limits),
+        on_done_(std::move(on_done)),
+        on_synced_(std::move(on_synced)) {}
 
   void push(std::span<const raft::Entry> entries);
-  // Starts the next batch if none is under way.
-  void start();
+  // Starts the next batch if none is under way, and a sync if it is time for one.
+  void start(Time now);
+  // When start() should be called again, whatever happens. kNever: not by itself.
+  [[nodiscard]] Time next_deadline() const;
   // For a clean stop: forgets what has not been started (the log has it) and syncs the state.
   void finish();
 
-  [[nodiscard]] bool idle() const { return !busy_ && queue_.empty() && !finishing_; }
+  [[nodiscard]] bool idle() const { return !busy_ && queue_.empty() && !finishing_ && !syncing_; }
 
  private:
   void take_batch();
+  void start_batch();
+  void start_sync(Time now);
   [[nodiscard]] Status work();
   void finished(const Status& status);
 
   StateStore& store_;
   Worker& worker_;
+  Worker& upkeep_;
   Limits limits_;
   OnDone on_done_;
+  OnSynced on_synced_;
   Ring<raft::Entry> queue_;
-  bool finishing_ = false;
+  bool finishing_ = false;  // a last sync is still to be started
+  raft::Index applied_;     // the last one reported
   std::size_t unsynced_bytes_ = 0;
+  Time unsynced_since_ = kNever;
 
   // The job's while busy_.
   bool busy_ = false;
   std::vector<raft::Entry> batch_;
   ApplyResult result_;
-  std::optional<raft::Index> synced_;
-  bool sync_ = false;
+
+  // The sync's while syncing_.
+  bool syncing_ = false;
+  raft::Index through_;
 };
 
 }  // namespace raftkv::replica

@@ -29,11 +29,15 @@ Host::Impl::Impl(HostOptions options, const raft::Identity& identity, raft::Reco
            {.batch_bytes_max = options_.log_batch_bytes_max,
             .checkpoint_interval = options_.checkpoint_interval},
            [this](const Status& status, raft::WriteId last) { log_done(status, last); }),
-      apply_(ports.state_store, ports.apply_worker,
-             {.batch_bytes_max = options_.apply_batch_bytes_max,
-              .sync_bytes = options_.state_sync_bytes},
-             [this](const Status& status, std::span<const raft::Entry> entries, ApplyResult& result,
-                    std::optional<Index> synced) { apply_done(status, entries, result, synced); }),
+      apply_(
+          ports.state_store, ports.apply_worker, ports.upkeep_worker,
+          {.batch_bytes_max = options_.apply_batch_bytes_max,
+           .sync_bytes = options_.state_sync_bytes,
+           .sync_interval = options_.state_sync_interval},
+          [this](const Status& status, std::span<const raft::Entry> entries, ApplyResult& result) {
+            apply_done(status, entries, result);
+          },
+          [this](const Status& status, Index through) { state_synced(status, through); }),
       reads_(ports.state_store, ports.read_worker, options_.read_batch_max,
              [this](std::vector<Reads::Item>& items) { reads_done(items); }),
       fetches_(ports.log_store, ports.read_worker,
@@ -165,7 +169,7 @@ void Host::Impl::notice_lost_leadership(Time time) {
 
 void Host::Impl::start_work(Time time) {
   log_.start(time);
-  apply_.start();
+  apply_.start(time);
   intake_.start();
   reads_.start();
   streams_.start();
@@ -179,7 +183,7 @@ void Host::Impl::arm_timer() {
   if (stop_ && stop_->phase == Stop::Phase::done) next = kNever;
   if (takes_part()) {
     next = std::min({next, raft_.next_deadline(), requests_.next_deadline(),
-                     pending_.next_deadline(), log_.next_deadline()});
+                     pending_.next_deadline(), log_.next_deadline(), apply_.next_deadline()});
     if (advertised_differs()) next = std::min(next, advertise_at_);
   }
   if (next >= wake_up_) return;
@@ -204,12 +208,10 @@ void Host::Impl::log_done(const Status& status, raft::WriteId last) {
 }
 
 void Host::Impl::apply_done(const Status& status, std::span<const raft::Entry> entries,
-                            ApplyResult& result, std::optional<Index> synced) {
+                            ApplyResult& result) {
   wake();
   if (fatal_) return;
   if (!status) return fail(status.error());
-  if (synced && takes_part()) raft_.state_synced(*synced, now());
-  if (entries.empty()) return;
   CHECK(result.meta.applied == entries.back().index());
   CHECK(result.outcomes.size() == entries.size());
   applied_ = std::move(result.meta);
@@ -219,6 +221,13 @@ void Host::Impl::apply_done(const Status& status, std::span<const raft::Entry> e
   pending_.applied(entries, resolved_);
   for (const PendingProposals::Resolved& resolved : resolved_) resolve(resolved, entries, result);
   ports_.observer.observe(Applied{.index = applied_.applied, .digest = applied_.digest});
+}
+
+void Host::Impl::state_synced(const Status& status, Index through) {
+  wake();
+  if (fatal_) return;
+  if (!status) return fail(status.error());
+  if (takes_part()) raft_.state_synced(through, now());
 }
 
 void Host::Impl::reads_done(std::vector<Reads::Item>& items) {

@@ -32,9 +32,11 @@ struct HostOptions {
   std::size_t log_batch_bytes_max = 8u << 20;  // one job of the log worker
   std::size_t apply_batch_bytes_max = 4u << 20;
   std::size_t read_batch_max = 1024;  // one job of the read worker
-  // Applied bytes after which the state is synced. Often, in small steps: what LevelDB has not
-  // synced when it closes a WAL is synced then, and all writes wait.
-  std::size_t state_sync_bytes = 4u << 20;
+  // Applied bytes after which the state is synced, and the time after which it is in any case. A
+  // start redoes as much of the log, and a key that was written often meanwhile goes to the disk
+  // once.
+  std::size_t state_sync_bytes = 8u << 20;
+  Duration state_sync_interval = 5s;
 };
 
 // What the Host works with. All must outlive it; the workers must be idle or drained before the

@@ -88,8 +88,8 @@ class Host::Impl {
   void start_work(Time now);
   void arm_timer();
   void log_done(const Status& status, raft::WriteId last);
-  void apply_done(const Status& status, std::span<const raft::Entry> entries, ApplyResult& result,
-                  std::optional<Index> synced);
+  void apply_done(const Status& status, std::span<const raft::Entry> entries, ApplyResult& result);
+  void state_synced(const Status& status, Index through);
   void reads_done(std::vector<Reads::Item>& items);
   void fetch_done(const Status& status, const raft::LogFetch& fetch,
                   std::vector<raft::Entry> entries);

@@ -42,10 +42,8 @@ class StateStore {
   [[nodiscard]] Result<ApplyResult> apply(std::span<const raft::Entry> entries);
   // Any thread but not during load().
   [[nodiscard]] Result<std::optional<kv::Value>> get(std::string_view key);
-  // Makes all that was applied durable. Apply worker only.
+  // Makes all that was applied before the call durable. Any thread, while others use this.
   [[nodiscard]] Status sync();
-  // Through where it has applied. Apply worker only.
-  [[nodiscard]] raft::Index applied() const { return meta_.applied; }
 
   // The state as it is now, to be sent. Any thread. Errors: not_found (nothing was applied yet),
   // corrupt, unsupported, fatal.

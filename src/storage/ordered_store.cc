@@ -64,6 +64,18 @@ Status LevelDbStore::write(const kv::Batch& batch) {
   return database_.write(batch_, /*sync=*/false);
 }
 
+Status LevelDbStore::write_stored(std::span<const StoredChange> changes, bool sync) {
+  leveldb::WriteBatch batch;
+  for (const auto& [key, value] : changes) {
+    if (value) {
+      batch.Put(slice_of(key), slice_of(*value));
+    } else {
+      batch.Delete(slice_of(key));
+    }
+  }
+  return database_.write(batch, sync);
+}
+
 Status LevelDbStore::sync() {
   batch_.Clear();
   return database_.write(batch_, /*sync=*/true);

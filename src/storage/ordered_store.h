@@ -1,10 +1,12 @@
-// The state's store on LevelDB. A write is not synced; sync() makes all before it durable.
+// An ordered store on LevelDB. A write is not synced; sync() makes all before it durable.
 #pragma once
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "src/base/result.h"
 #include "src/kv/store.h"
@@ -32,6 +34,13 @@ class LevelDbStore final : public kv::OrderedStore {
   // One thread. Errors: fatal.
   [[nodiscard]] Status write(const kv::Batch& batch) override;
   [[nodiscard]] Status sync() override;
+  // Stored keys and values; nullopt: erased. All of them or none, and nothing of the batch is kept
+  // in memory. Errors: fatal.
+  using StoredChange = std::pair<std::string_view, std::optional<std::string_view>>;
+  [[nodiscard]] Status write_stored(std::span<const StoredChange> changes, bool sync);
+
+  // Fatal if the disk has failed. Any thread.
+  [[nodiscard]] Status check() const { return database_.env().flag().check(); }
 
  private:
   explicit LevelDbStore(Database database) : database_(std::move(database)) {}

@@ -58,11 +58,11 @@ class StateDirectories::Directory {
     if (Status cut = cut_to_scan(env_, path_, *scan); !cut) return cut;
     auto store = LevelDbStore::open(env_, path_);
     if (!store) return failure(store);
-    store_ = std::move(*store);
+    store_ = std::make_unique<WriteBackStore>(std::move(*store));
     return {};
   }
 
-  [[nodiscard]] LevelDbStore& store() { return *store_; }
+  [[nodiscard]] WriteBackStore& store() { return *store_; }
   [[nodiscard]] const std::string& name() const { return name_; }
   // It goes when nobody uses it any more.
   void doom() { doomed_ = true; }
@@ -72,7 +72,7 @@ class StateDirectories::Directory {
   FailStopEnv env_;
   std::string name_;
   std::string path_;
-  std::unique_ptr<LevelDbStore> store_;
+  std::unique_ptr<WriteBackStore> store_;
   std::atomic<bool> doomed_ = false;
 };
 
@@ -150,7 +150,7 @@ Status StateDirectories::write(const kv::Batch& batch) {
 }
 
 Status StateDirectories::sync() {
-  return current_->store().sync();
+  return current()->store().sync();
 }
 
 Result<kv::OrderedStore*> StateDirectories::begin_incoming() {
@@ -160,7 +160,7 @@ Result<kv::OrderedStore*> StateDirectories::begin_incoming() {
   incoming_ = std::make_shared<Directory>(disk_, flag_, path_, std::move(*name));
   incoming_->doom();
   if (Status made = incoming_->create(); !made) return failure(made);
-  return &incoming_->store();
+  return &incoming_->store().under();
 }
 
 Status StateDirectories::discard_incoming() {

@@ -13,7 +13,7 @@
 #include "src/base/result.h"
 #include "src/kv/store.h"
 #include "src/storage/fail_stop_env.h"
-#include "src/storage/ordered_store.h"
+#include "src/storage/write_back_store.h"
 
 namespace raftkv::storage {
 
@@ -44,10 +44,10 @@ class StateDirectories final : public kv::ReplaceableStore {
   // --- any thread ---
   [[nodiscard]] Result<std::optional<std::string>> get(std::string_view key) override;
   [[nodiscard]] std::unique_ptr<kv::View> view() override;
+  [[nodiscard]] Status sync() override;
 
   // --- one thread ---
   [[nodiscard]] Status write(const kv::Batch& batch) override;
-  [[nodiscard]] Status sync() override;
   [[nodiscard]] Result<kv::OrderedStore*> begin_incoming() override;
   [[nodiscard]] Status discard_incoming() override;
   // The directory that it was is removed when the last view of it closes.

@@ -215,6 +215,7 @@ class RecoverTest : public BackupTest {
       if (index > 8) continue;
       EXPECT_TRUE(node->state_store->apply(write.entries));
     }
+    EXPECT_TRUE(node->state_store->sync());
     EXPECT_TRUE(node->log_store->checkpoint());
   }
   Said recover(bool yes, std::string typed = {}) {

@@ -86,6 +86,7 @@ std::unique_ptr<TestDisk> used_node() {
   auto node = directory->open();
   EXPECT_TRUE(node);
   use(*node);
+  EXPECT_TRUE(node->state_store->sync());
   EXPECT_TRUE(node->log_store->checkpoint());
   auto image = disk->after_kill();
   disk->run_background_work();
@@ -150,7 +151,7 @@ TEST(DataDirectory, AStateWithKeysAndNoRecordIsDamaged) {
   disk.run_background_work();
 }
 
-TEST(DataDirectory, AfterALossOfPowerTheLogRedoesWhatTheStateLacks) {
+TEST(DataDirectory, AfterACrashTheLogRedoesWhatTheStateLacks) {
   TestDisk disk;
   const auto directory = take(disk);
   ASSERT_TRUE(directory->create_cluster(kCluster, kInstance, kNames));
@@ -158,17 +159,21 @@ TEST(DataDirectory, AfterALossOfPowerTheLogRedoesWhatTheStateLacks) {
   auto node = directory->open();
   ASSERT_TRUE(node);
   use(*node);
-  const auto image = disk.after_power_loss();
+  const auto killed = disk.after_kill();
+  const auto without_power = disk.after_power_loss();
   disk.run_background_work();
-  const auto other_directory = take(*image, false);
-  auto other = other_directory->open();
-  ASSERT_TRUE(other) << other.error().message;
-  EXPECT_EQ(other->recovered.applied, Index());
-  EXPECT_EQ(other->recovered.tail.size(), 3u);
-  EXPECT_FALSE(other->recovered.promise_lost);
-  const auto applied = other->state_store->apply(other->recovered.tail);
-  ASSERT_TRUE(applied);
-  EXPECT_EQ(applied->meta, node->state_store->load().value());
+  for (TestDisk* image : {killed.get(), without_power.get()}) {
+    const auto other_directory = take(*image, false);
+    auto other = other_directory->open();
+    ASSERT_TRUE(other) << other.error().message;
+    EXPECT_EQ(other->recovered.applied, Index());
+    EXPECT_EQ(other->recovered.tail.size(), 3u);
+    EXPECT_FALSE(other->recovered.promise_lost);
+    const auto applied = other->state_store->apply(other->recovered.tail);
+    ASSERT_TRUE(applied);
+    EXPECT_EQ(applied->meta, node->state_store->load().value());
+    image->run_background_work();
+  }
 }
 
 // --- a state that was damaged ---
@@ -697,6 +702,7 @@ TEST(DataDirectoryOnThisMachine, KeepsANodeOverAStart) {
     auto node = (*directory)->open();
     ASSERT_TRUE(node) << node.error().message;
     use(*node);
+    ASSERT_TRUE(node->state_store->sync());
     EXPECT_EQ(DataDirectory::take(posix_disk(), path, true).error().code, ErrorCode::unavailable);
   }
   {

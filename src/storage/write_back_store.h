@@ -1,0 +1,70 @@
+// The state's store: its latest changes in memory, and LevelDB under them.
+//
+// Nothing needs the state on the disk at once: the log redoes what it lost. If each write went into
+// LevelDB, a key that changes often would go as often into a WAL, a memtable and a table, to be
+// thrown away by a compaction. Here only what a key holds at a sync goes there, in one batch. So
+// the death of a process, too, loses what was not synced.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "src/base/checksum.h"
+#include "src/base/result.h"
+#include "src/kv/store.h"
+#include "src/storage/ordered_store.h"
+
+namespace raftkv::storage {
+
+class WriteBackStore final : public kv::OrderedStore {
+ public:
+  // Bytes in memory above which a write hands them on itself, unsynced: nobody has synced for long.
+  // As much again may be on its way to LevelDB.
+  static constexpr std::size_t kBytesMax = 16 << 20;
+
+  explicit WriteBackStore(std::unique_ptr<LevelDbStore> under, std::size_t bytes_max = kBytesMax)
+      : under_(std::move(under)), bytes_max_(bytes_max) {}
+
+  // For a snapshot that is being received: each key comes once. Nothing may be in memory.
+  [[nodiscard]] LevelDbStore& under() { return *under_; }
+
+  // --- any thread ---
+  [[nodiscard]] Result<std::optional<std::string>> get(std::string_view key) override;
+  // Copies what is in memory: its bytes, for as long as the view lives.
+  [[nodiscard]] std::unique_ptr<kv::View> view() override;
+  // What was written before the call is durable after it; writes go on meanwhile.
+  [[nodiscard]] Status sync() override;
+  // --- one thread ---
+  [[nodiscard]] Status write(const kv::Batch& batch) override;
+
+ private:
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view key) const { return checksum64(key); }
+  };
+  // Stored keys and values; nullopt: erased.
+  using Changes =
+      std::unordered_map<std::string, std::optional<std::string>, Hash, std::equal_to<>>;
+  class MergedView;
+
+  void note(const kv::Batch::Operation& operation);
+  [[nodiscard]] Status hand_on(bool sync);
+
+  std::unique_ptr<LevelDbStore> under_;
+  const std::size_t bytes_max_;
+
+  std::mutex handing_on_;  // held while LevelDB is written to; before `mutex_`
+  std::mutex mutex_;       // of what follows
+  Changes latest_;
+  Changes leaving_;  // on their way into LevelDB; not changed until they are there
+  std::size_t latest_bytes_ = 0;
+  std::string key_;  // these two are kept for their memory
+  std::string value_;
+};
+
+}  // namespace raftkv::storage
