@@ -8,6 +8,7 @@
 #include "src/base/bytes.h"
 #include "src/base/check.h"
 #include "src/kv/command.h"
+#include "src/replica/state_record.h"
 
 namespace raftkv::sim {
 namespace {
@@ -93,7 +94,7 @@ void Invariants::started(std::size_t node, const raft::Raft& raft, const replica
          meta.applied.value);
   } else {
     check_configuration_of(node, "I20", meta.applied, meta.configuration_index, meta.configuration);
-    check_contents(node, meta.applied, contents);
+    check_contents(node, "recovered", meta.applied, contents);
   }
   if (contents != nullptr && !ghost.hidden_damage) ghost.damaged = false;
 }
@@ -471,19 +472,19 @@ void Invariants::applied(std::size_t node, const replica::StateMeta& meta,
     fail("I5", node, "its state machine has another digest at {}", meta.applied.value);
   } else if (meta.applied == ghost.to_be_adopted) {
     check_configuration_of(node, "I20", meta.applied, meta.configuration_index, meta.configuration);
-    check_contents(node, meta.applied, contents);
+    check_contents(node, "installed", meta.applied, contents);
   }
   if (meta.applied >= ghost.to_be_adopted) ghost.to_be_adopted = Index();
   ghost.applied = meta.applied;
 }
 
-// --- I20: recovery ---
+// --- I20: what a state holds ---
 
-void Invariants::check_contents(std::size_t node, Index applied,
+void Invariants::check_contents(std::size_t node, std::string_view what, Index applied,
                                 const kv::MemoryStore::Contents* all) {
   if (all == nullptr) {
     if (!ghost_.nodes[node].damaged)
-      fail("I20", node, "has a state at {} that cannot be read", applied.value);
+      fail("I20", node, "{} a state at {} that cannot be read", what, applied.value);
     return;
   }
   const kv::MemoryStore::Contents& contents = *all;
@@ -496,18 +497,35 @@ void Invariants::check_contents(std::size_t node, Index applied,
     const bool same = it != contents.end() && std::string_view(it->first).substr(1) == key &&
                       stored && stored->index == version.index.value &&
                       checksum64(stored->bytes) == *version.value;
-    if (!same) return fail("I20", node, "recovered at {} with another '{}'", applied.value, key);
+    if (!same) return fail("I20", node, "{} at {} with another '{}'", what, applied.value, key);
     ++it;
   }
   if (it != contents.end() && it->first.starts_with('k')) {
-    fail("I20", node, "recovered at {} with '{}', which is not there", applied.value,
+    fail("I20", node, "{} at {} with '{}', which is not there", what, applied.value,
          it->first.substr(1));
   }
 }
 
-void Invariants::ends_with(std::size_t node, Index applied,
+// How far the state is it says itself: a job that has run may not have been reported yet.
+void Invariants::ends_with(std::size_t node, Index reported,
                            const kv::MemoryStore::Contents* contents) {
-  check_contents(node, applied, contents);
+  if (contents == nullptr) return check_contents(node, "ended", reported, nullptr);
+  const auto record = contents->find(replica::kRecordKey);
+  const auto meta = record == contents->end() ? Result<replica::StateMeta>(replica::StateMeta{})
+                                              : replica::decode_record(record->second);
+  if (!meta) {
+    fail("I20", node, "ended with a state whose record cannot be read: {}", meta.error().message);
+  } else if (meta->applied < reported || meta->applied > ghost_.committed_last()) {
+    fail("I20", node, "ended with a state at {}, it has reported {}, committed is {}",
+         meta->applied.value, reported.value, ghost_.committed_last().value);
+  } else if (meta->prefix_hash != ghost_.committed_prefix(meta->applied)) {
+    fail("I20", node, "ended with a state at {} whose prefix is not the committed one",
+         meta->applied.value);
+  } else {
+    check_configuration_of(node, "I20", meta->applied, meta->configuration_index,
+                           meta->configuration);
+    check_contents(node, "ended", meta->applied, contents);
+  }
 }
 
 // The configuration of a state is the last of the committed log through its applied index.

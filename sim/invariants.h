@@ -96,8 +96,9 @@ class Invariants {
   [[nodiscard]] bool wants_contents(std::size_t node, Index applied) const {
     return applied == ghost_.nodes[node].to_be_adopted;
   }
-  // The run is over, and the state of a node that runs has these contents.
-  void ends_with(std::size_t node, Index applied, const kv::MemoryStore::Contents* contents);
+  // The run is over. The state of a node that runs has these contents, its record among them, and
+  // the last applied index that the node was told of is `reported`.
+  void ends_with(std::size_t node, Index reported, const kv::MemoryStore::Contents* contents);
   // A frame leaves.
   void sent(std::size_t node, const raft::Raft& raft, const raft::Envelope& envelope);
   // The disk's witness.
@@ -137,7 +138,9 @@ class Invariants {
                       const raft::SnapshotMeta& snapshot);
   void check_configuration_of(std::size_t node, std::string_view invariant, Index applied,
                               Index configuration_index, const Configuration& configuration);
-  void check_contents(std::size_t node, Index applied, const kv::MemoryStore::Contents* contents);
+  // `what` has happened: "recovered".
+  void check_contents(std::size_t node, std::string_view what, Index applied,
+                      const kv::MemoryStore::Contents* contents);
   void check_unreadable(std::size_t node, const FoundOnDisk& found,
                         std::span<const raft::LogWrite> under_way);
   std::optional<std::size_t> check_hard_state(std::size_t node, const raft::HardState& found,

@@ -11,6 +11,9 @@
 #include "sim/client_checks.h"
 #include "src/base/checksum.h"
 #include "src/kv/command.h"
+#include "src/kv/store.h"
+#include "src/replica/state_record.h"
+#include "src/replica/state_store.h"
 
 namespace raftkv::sim {
 namespace {
@@ -364,6 +367,74 @@ TEST(Invariants, I20ARecoveredStateWithSomethingElseInIt) {
   const kv::MemoryStore::Contents contents = {{"kx", std::string(8, '\0') + "y"}};
   f.invariants.started(0, f.recovered(0), meta, &contents);
   EXPECT_EQ(f.violated(), "I20");
+}
+
+// --- I20 at the end: the log is the configuration, and a key written at 2 and at 3 ---
+
+struct End : Fixture {
+  End() {
+    for (const raft::Entry& entry : {entry_of(1, 2, "old"), entry_of(1, 3, "new")})
+      invariants.begins_with(entry);
+    start(0, recovered(0));
+  }
+  // What a state holds that has applied these behind the configuration.
+  [[nodiscard]] static kv::MemoryStore::Contents state_of(const std::vector<raft::Entry>& entries) {
+    kv::MemoryStore store;
+    replica::StateStore state(store);
+    EXPECT_TRUE(state.load());
+    const raft::Entry first = configuration_entry();
+    EXPECT_TRUE(state.apply({&first, 1}));
+    EXPECT_TRUE(state.apply(entries));
+    return store.contents();
+  }
+  void end(std::uint64_t reported, const kv::MemoryStore::Contents& contents) {
+    invariants.ends_with(0, Index(reported), &contents);
+  }
+};
+
+TEST(Invariants, I20AtTheEndAStateMayHaveAppliedMoreThanItHasReported) {
+  for (const std::uint64_t reported : {0, 1, 2, 3}) {
+    End f;
+    f.end(reported, End::state_of({entry_of(1, 2, "old"), entry_of(1, 3, "new")}));
+    EXPECT_EQ(f.violated(), "nothing") << reported;
+  }
+  End f;
+  f.end(0, {});
+  EXPECT_EQ(f.violated(), "nothing") << "nothing was applied";
+}
+
+TEST(Invariants, I20AtTheEndAStateHasAppliedWhatItHasReported) {
+  for (const auto& contents :
+       {kv::MemoryStore::Contents{}, End::state_of({entry_of(1, 2, "old")})}) {
+    End f;
+    f.end(3, contents);
+    EXPECT_EQ(f.violated(), "I20");
+  }
+}
+
+TEST(Invariants, I20AtTheEndAStateHasAppliedNothingThatIsNotCommitted) {
+  End f;
+  f.end(3, End::state_of({entry_of(1, 2, "old"), entry_of(1, 3, "new"), entry_of(1, 4)}));
+  EXPECT_EQ(f.violated(), "I20");
+}
+
+TEST(Invariants, I20AtTheEndAStateHasAppliedTheCommittedLog) {
+  End f;
+  f.end(2, End::state_of({entry_of(1, 2, "old"), entry_of(1, 3, "another")}));
+  EXPECT_EQ(f.violated(), "I20");
+}
+
+TEST(Invariants, I20AtTheEndAStateHoldsWhatItsRecordSays) {
+  kv::MemoryStore::Contents contents = End::state_of({entry_of(1, 2, "old")});
+  contents["kk"] = End::state_of({entry_of(1, 2, "old"), entry_of(1, 3, "new")}).at("kk");
+  End ahead;
+  ahead.end(2, contents);
+  ASSERT_TRUE(ahead.verdict.failed());
+  EXPECT_EQ(ahead.verdict.violation()->what, "n1: ended at 2 with another 'k'");
+  contents[std::string(replica::kRecordKey)].back() ^= 1;
+  End unreadable;
+  unreadable.end(2, contents);
+  EXPECT_EQ(unreadable.violated(), "I20");
 }
 
 // --- I13: a key that was written at index 2 and at index 3 ---
