@@ -46,7 +46,7 @@ struct Band {
   std::string what;  // as a line of a schedule
   Nanos from = 0;
   Nanos to = 0;
-  bool quorum = true;  // a majority ran and was connected all the time
+  bool quorum = true;  // a majority ran, was connected and had disks that move, all the time
 };
 
 [[nodiscard]] inline bool is_write(const Operation& op) {
