@@ -24,8 +24,16 @@ void ThreadWorker::run(replica::Job job, replica::Done done) {
     CHECK(!stopping_);
     was_empty = queue_.empty();
     queue_.push_back({std::move(job), std::move(done)});
+    unfinished_.fetch_add(1, std::memory_order_relaxed);
   }
   if (was_empty) wake_.notify_one();
+}
+
+// What the thread has done is seen here: the count's release and acquire.
+void ThreadWorker::run_short(replica::Job job, replica::Done done) {
+  if (unfinished_.load(std::memory_order_acquire) > 0) return run(std::move(job), std::move(done));
+  Status status = job();
+  loop_.report(std::move(done), std::move(status));
 }
 
 void ThreadWorker::stop() {
@@ -49,6 +57,7 @@ void ThreadWorker::work() {
     for (Task& task : taken) {
       Status status = task.job();
       loop_.report(std::move(task.done), std::move(status));
+      unfinished_.fetch_sub(1, std::memory_order_release);  // behind the report: Dones keep order
     }
     taken.clear();
   }

@@ -1,7 +1,9 @@
 // The Worker port: one thread that runs jobs in order and reports what came of them to the loop.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
+#include <cstddef>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -22,6 +24,8 @@ class ThreadWorker final : public replica::Worker {
   ThreadWorker& operator=(const ThreadWorker&) = delete;
 
   void run(replica::Job job, replica::Done done) override;
+  // On the loop only.
+  void run_short(replica::Job job, replica::Done done) override;
   // Runs what was given before, then ends the thread; nothing may be given any more.
   void stop();
 
@@ -37,6 +41,7 @@ class ThreadWorker final : public replica::Worker {
   std::condition_variable wake_;
   std::vector<Task> queue_;
   bool stopping_ = false;
+  std::atomic<std::size_t> unfinished_ = 0;  // jobs that were given and not reported
   std::thread thread_;
 };
 

@@ -84,6 +84,8 @@ class OrderedStore {
   // All of it or nothing, in order. Of what was not synced a crash leaves the first few, or all, or
   // none.
   [[nodiscard]] virtual Status write(const Batch& batch) = 0;
+  // A small write would not wait for a disk now. Any thread.
+  [[nodiscard]] virtual bool writes_at_once() { return false; }
   // Makes everything written before the call durable.
   [[nodiscard]] virtual Status sync() = 0;
   // Stands on the first pair. Any thread.

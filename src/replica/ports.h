@@ -7,6 +7,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -55,6 +56,9 @@ using Done = std::move_only_function<void(Status)>;  // runs on the loop with wh
 struct Worker {
   virtual ~Worker() = default;
   virtual void run(Job job, Done done) = 0;
+  // The same for a job that is short and waits for nothing: where everything given before is done
+  // it may run at once, on the loop. Done comes later all the same.
+  virtual void run_short(Job job, Done done) { run(std::move(job), std::move(done)); }
 };
 
 // Takes the answer of a request. Every submitted ticket is answered exactly once, unless the

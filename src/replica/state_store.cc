@@ -1,11 +1,19 @@
 #include "src/replica/state_store.h"
 
 #include <utility>
+#include <variant>
 
 #include "src/base/check.h"
 #include "src/base/checksum.h"
+#include "src/kv/command.h"
 
 namespace raftkv::replica {
+namespace {
+
+constexpr std::size_t kBytesAtOnce = 4096;
+
+}  // namespace
+
 StateStore::StateStore(kv::ReplaceableStore& store) : store_(store), machine_(store) {}
 
 Result<StateMeta> StateStore::load() {
@@ -35,6 +43,18 @@ Result<ApplyResult> StateStore::apply(std::span<const raft::Entry> entries) {
   if (const Status written = store_.write(batch_); !written) return failure(written);
   meta_ = result.meta;
   return result;
+}
+
+bool StateStore::applies_at_once(std::span<const raft::Entry> entries) {
+  std::size_t bytes = 0;
+  for (const raft::Entry& entry : entries) {
+    bytes += entry.size();
+    if (bytes > kBytesAtOnce) return false;
+    if (entry.kind() != raft::EntryKind::command) continue;
+    const auto command = kv::decode(entry.payload());
+    if (!command || !std::holds_alternative<kv::SetView>(*command)) return false;
+  }
+  return store_.writes_at_once();
 }
 
 Result<kv::Outcome> StateStore::apply_one(const raft::Entry& entry, StateMeta& meta) {

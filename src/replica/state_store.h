@@ -40,6 +40,9 @@ class StateStore {
   // checksum once more. Errors: corrupt or unsupported (then nothing was written), those of the
   // store. Apply worker only.
   [[nodiscard]] Result<ApplyResult> apply(std::span<const raft::Entry> entries);
+  // They can be applied now in a few microseconds and without waiting for a disk: few bytes, and
+  // nothing that has to be read. Any thread.
+  [[nodiscard]] bool applies_at_once(std::span<const raft::Entry> entries);
   // Any thread but not during load().
   [[nodiscard]] Result<std::optional<kv::Value>> get(std::string_view key);
   // Makes all that was applied before the call durable. Any thread, while others use this.

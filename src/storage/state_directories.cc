@@ -149,6 +149,10 @@ Status StateDirectories::write(const kv::Batch& batch) {
   return current_->store().write(batch);
 }
 
+bool StateDirectories::writes_at_once() {
+  return current()->store().writes_at_once();
+}
+
 Status StateDirectories::sync() {
   return current()->store().sync();
 }

@@ -108,6 +108,11 @@ Status WriteBackStore::write(const kv::Batch& batch) {
   return full ? hand_on(/*sync=*/false) : under_->check();
 }
 
+bool WriteBackStore::writes_at_once() {
+  const std::lock_guard lock(mutex_);
+  return latest_bytes_ <= bytes_max_ / 2;
+}
+
 void WriteBackStore::note(const kv::Batch::Operation& operation) {
   kv::stored_key(operation.space, operation.key, key_);
   auto found = latest_.find(std::string_view(key_));

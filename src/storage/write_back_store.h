@@ -37,6 +37,8 @@ class WriteBackStore final : public kv::OrderedStore {
   [[nodiscard]] Result<std::optional<std::string>> get(std::string_view key) override;
   // Copies what is in memory: its bytes, for as long as the view lives.
   [[nodiscard]] std::unique_ptr<kv::View> view() override;
+  // Half of the room is left to larger ones.
+  [[nodiscard]] bool writes_at_once() override;
   // What was written before the call is durable after it; writes go on meanwhile.
   [[nodiscard]] Status sync() override;
   // --- one thread ---

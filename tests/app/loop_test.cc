@@ -7,6 +7,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <functional>
+#include <future>
 #include <string>
 #include <thread>
 #include <vector>
@@ -169,6 +170,52 @@ TEST(ThreadWorker, RunsJobsInOrderOffTheLoopAndReportsOnIt) {
   worker.stop();
   EXPECT_EQ(ran.size(), 100u);
   EXPECT_EQ(ran, reported);
+}
+
+TEST(ThreadWorker, RunsAShortJobOnTheLoopIfNothingIsBeforeIt) {
+  asio::io_context context{1};
+  Loop loop(context);
+  loop.attach([] {}, [] {});
+  auto work = asio::make_work_guard(context);
+  ThreadWorker worker(loop, "test");
+  const auto loop_thread = std::this_thread::get_id();
+  std::vector<std::string> ran;
+  std::vector<std::string> reported;
+  std::promise<void> may_end;
+  const auto job = [&](const std::string& name) {
+    return [&ran, name, loop_thread]() -> Status {
+      ran.push_back(std::this_thread::get_id() == loop_thread ? name + " here" : name);
+      return {};
+    };
+  };
+  const auto note = [&](const std::string& name) {
+    return [&reported, name](const Status&) { reported.push_back(name); };
+  };
+  worker.run_short(job("first"), note("first"));
+  EXPECT_EQ(ran, std::vector<std::string>{"first here"});
+  EXPECT_TRUE(reported.empty()) << "as with any other job";
+
+  worker.run(
+      [&, long_job = job("long")]() mutable -> Status {
+        may_end.get_future().wait();
+        return long_job();
+      },
+      note("long"));
+  worker.run_short(job("behind"), [&](const Status&) {
+    reported.push_back("behind");
+    worker.run_short(job("last"), [&](const Status&) {
+      reported.push_back("last");
+      work.reset();
+    });
+  });
+  may_end.set_value();
+  loop.run();
+  worker.stop();
+  EXPECT_EQ(reported, (std::vector<std::string>{"first", "long", "behind", "last"}));
+  ASSERT_EQ(ran.size(), 4u);
+  EXPECT_EQ(ran[1], "long");
+  EXPECT_EQ(ran[2], "behind");
+  EXPECT_TRUE(ran[3] == "last here" || ran[3] == "last");
 }
 
 TEST(ThreadWorker, FinishesWhatItWasGivenBeforeItStops) {
