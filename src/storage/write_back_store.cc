@@ -109,8 +109,9 @@ Status WriteBackStore::write(const kv::Batch& batch) {
 }
 
 bool WriteBackStore::writes_at_once() {
-  const std::lock_guard lock(mutex_);
-  return latest_bytes_ <= bytes_max_ / 2;
+  // Held while a view copies what is in memory: that may take milliseconds.
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  return lock.owns_lock() && latest_bytes_ <= bytes_max_ / 2;
 }
 
 void WriteBackStore::note(const kv::Batch::Operation& operation) {
