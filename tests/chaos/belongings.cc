@@ -106,7 +106,9 @@ std::uint64_t start_time_of(pid_t pid) {
   if (end_of_name == std::string::npos) return 0;
   std::istringstream words(text.substr(end_of_name + 1));
   std::string word;
-  for (int field = 3; field <= 22; ++field) words >> word;
+  words >> word;
+  if (word == "Z") return 0;  // killed; its parent has not looked yet
+  for (int field = 4; field <= 22; ++field) words >> word;
   return std::strtoull(word.c_str(), nullptr, 10);
 }
 

@@ -19,7 +19,7 @@ namespace raftkv::chaos {
 inline constexpr const char* kLinkPrefix = "rkvc";
 inline constexpr const char* kFilePrefix = "raftkv-chaos.";
 
-// 0 if there is no such process.
+// 0 if there is no such process, or it has ended and its parent does not know yet.
 [[nodiscard]] std::uint64_t start_time_of(pid_t pid);
 
 // Runs a command of the machine's administration (/usr/sbin/ip and the like) to its end; false if

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -83,6 +84,14 @@ TEST(CommandLine, RefusesWhatItDoesNotKnow) {
   EXPECT_EQ(chaos({"--duration", "soon"}).exit_code, 64);
   EXPECT_EQ(chaos({"--longest-gap", "never"}).exit_code, 64);
   EXPECT_EQ(process::run(command({})).exit_code, 64);
+}
+
+TEST(StartTime, IsNoneOfAProcessThatHasEnded) {
+  EXPECT_NE(start_time_of(::getpid()), 0u);
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  EXPECT_TRUE(process::eventually([&] { return start_time_of(child) == 0; }));
+  EXPECT_EQ(::waitpid(child, nullptr, 0), child);
 }
 
 // What a run notes in its state file and would leave.
