@@ -77,6 +77,9 @@ struct GhostNode {
   bool damaged = false;     // at rest, and since then no start after which nothing of it was left
   bool hidden_damage = false;  // … that was left at the last start
   bool promise_lost = false;   // a part of the log is lost, and not repaired since
+  // What was being written to the log when it was found and could not be read: how much of it is
+  // there shows when the node runs.
+  std::vector<raft::LogWrite> under_way;
 
   // What it promised of log or state cannot be counted on.
   [[nodiscard]] bool has_lost_something() const { return state_lost || damaged || promise_lost; }

@@ -61,6 +61,7 @@ void Invariants::started(std::size_t node, const raft::Raft& raft, const replica
   ghost.member = raft.identity().member;
   ghost.incarnation = raft.identity().incarnation;
   ghost_.node_of_member[ghost.member] = node;
+  if (!ghost.under_way.empty()) find_end(node, raft.log().last_index(), raft.log().last_term());
   ghost.memory = ghost.durable;  // I2: a crash drops what D lacked, and nothing else
   ghost.role = raft::Role::follower;
   ghost.term = raft.current_term();
@@ -811,9 +812,7 @@ void Invariants::durable_installed(std::size_t node, Index index, Term term) {
 
 namespace {
 
-// One operation of those that a log write consists of, in the order in which they become durable.
-using Step = std::variant<raft::HardState, const raft::SnapshotMeta*, Index, const raft::Entry*>;
-
+// In the order in which they become durable.
 std::vector<Step> steps_of(std::span<const raft::LogWrite> writes) {
   std::vector<Step> steps;
   for (const raft::LogWrite& write : writes) {
@@ -864,8 +863,8 @@ void Invariants::found(std::size_t node, const FoundOnDisk& found,
   ghost.promise_lost = found.promise_lost;
 }
 
-// The node has not noticed yet. That its log has the same end is all that can be seen of it; the
-// promise file is another one, and was not damaged with it.
+// The node has not noticed yet. Where its log ends is all that can be seen of it, and not before it
+// runs; the promise file is another one, and was not damaged with it.
 void Invariants::check_unreadable(std::size_t node, const FoundOnDisk& found,
                                   std::span<const raft::LogWrite> under_way) {
   GhostNode& ghost = ghost_.nodes[node];
@@ -874,9 +873,24 @@ void Invariants::check_unreadable(std::size_t node, const FoundOnDisk& found,
     return fail("I21", node, "has a log through {} that cannot be read, its disk has lost nothing",
                 found.last.value);
   }
-  if (found.promise_lost && found.last < ghost.durable.last())
+  if (found.promise_lost && found.last < ghost.durable.last()) {
     ghost.durable.truncate_from(found.last.next());
+  } else {
+    ghost.under_way.assign(under_way.begin(), under_way.end());
+  }
   ghost.promise_lost = found.promise_lost;
+}
+
+// Of the writes that were under way as many are there as it takes to come to this end. An entry's
+// index and term tell it from all others, and what is before it.
+void Invariants::find_end(std::size_t node, Index last, Term term) {
+  GhostNode& ghost = ghost_.nodes[node];
+  const std::vector<raft::LogWrite> under_way = std::exchange(ghost.under_way, {});
+  for (const Step& step : steps_of(under_way)) {
+    const LogMirror& log = ghost.durable;
+    if (verdict_.failed() || (log.last() == last && log.at(last).term == term)) return;
+    become_durable(node, step);
+  }
 }
 
 // Less than was promised, and it says so. What is left is what somebody wrote.
@@ -919,6 +933,17 @@ std::optional<std::size_t> Invariants::check_hard_state(std::size_t node,
   return through;
 }
 
+// A step of the log; who has the hard states has looked at them before.
+void Invariants::become_durable(std::size_t node, const Step& step) {
+  if (const auto* const* snapshot = std::get_if<const raft::SnapshotMeta*>(&step)) {
+    durable_installed(node, (*snapshot)->last_included_index, (*snapshot)->last_included_term);
+  } else if (const auto* from = std::get_if<Index>(&step)) {
+    durable_truncated(node, *from);
+  } else if (const auto* const* entry = std::get_if<const raft::Entry*>(&step)) {
+    durable_appended(node, **entry);
+  }
+}
+
 // All that was promised, and of what was under way a first part: then that is durable now.
 void Invariants::check_found(std::size_t node, const FoundOnDisk& found,
                              std::span<const raft::LogWrite> under_way, const LogMirror& log) {
@@ -931,15 +956,9 @@ void Invariants::check_found(std::size_t node, const FoundOnDisk& found,
     const auto* const* snapshot = std::get_if<const raft::SnapshotMeta*>(&steps[i]);
     const bool installed = snapshot != nullptr && (*snapshot)->last_included_index < found.first;
     if (same_log(ghost.durable, log) && !installed) continue;
-    if (std::holds_alternative<raft::HardState>(steps[i])) {
-      if (i >= *hard_states) break;  // what follows it is not there without it
-    } else if (snapshot != nullptr) {
-      durable_installed(node, (*snapshot)->last_included_index, (*snapshot)->last_included_term);
-    } else if (const auto* from = std::get_if<Index>(&steps[i])) {
-      durable_truncated(node, *from);
-    } else {
-      durable_appended(node, *std::get<const raft::Entry*>(steps[i]));
-    }
+    // What follows a hard state is not there without it.
+    if (std::holds_alternative<raft::HardState>(steps[i]) && i >= *hard_states) break;
+    become_durable(node, steps[i]);
   }
   if (verdict_.failed() || same_log(ghost.durable, log)) return;
   fail("I21", node, "recovered a log through {} of term {}; promised was one through {} of term {}",

@@ -45,6 +45,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "sim/disk.h"
 #include "sim/ghost.h"
@@ -71,6 +72,9 @@ class Verdict {
  private:
   std::optional<Violation> violation_;
 };
+
+// One operation of those that a log write consists of.
+using Step = std::variant<raft::HardState, const raft::SnapshotMeta*, Index, const raft::Entry*>;
 
 class Invariants {
  public:
@@ -145,6 +149,8 @@ class Invariants {
                         std::span<const raft::LogWrite> under_way);
   std::optional<std::size_t> check_hard_state(std::size_t node, const raft::HardState& found,
                                               std::span<const raft::LogWrite> under_way);
+  void find_end(std::size_t node, Index last, Term term);
+  void become_durable(std::size_t node, const Step& step);
   void found_less(std::size_t node, const FoundOnDisk& found, const LogMirror& log);
   void check_found(std::size_t node, const FoundOnDisk& found,
                    std::span<const raft::LogWrite> under_way, const LogMirror& log);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sim/client_checks.h"
+#include "sim/disk.h"
 #include "src/base/checksum.h"
 #include "src/kv/command.h"
 #include "src/kv/store.h"
@@ -367,6 +368,46 @@ TEST(Invariants, I20ARecoveredStateWithSomethingElseInIt) {
   const kv::MemoryStore::Contents contents = {{"kx", std::string(8, '\0') + "y"}};
   f.invariants.started(0, f.recovered(0), meta, &contents);
   EXPECT_EQ(f.violated(), "I20");
+}
+
+// --- a log that cannot be read, and what was being written to it ---
+
+struct Unreadable : Fixture {
+  Unreadable() {
+    invariants.durable_appended(0, entry_of(1, 2));
+    invariants.damaged(0);
+    write.hard_state = HardState{Term(2), MemberId(2)};
+    write.truncate_from = Index(2);
+    write.entries = {entry_of(2, 2), entry_of(2, 3)};
+  }
+  // The start finds this, and the node runs with a log of these entries behind the configuration.
+  [[nodiscard]] std::string start_with(HardState hard_state, std::vector<raft::Entry> log) {
+    FoundOnDisk there;
+    there.hard_state = hard_state;
+    there.first = Index(1);
+    there.last = Index(1 + log.size());
+    there.unreadable = true;
+    invariants.found(0, there, {&write, 1});
+    start(0, recovered(0, std::move(log), hard_state));
+    return violated();
+  }
+  raft::LogWrite write;  // under way when a sync failed
+};
+
+TEST(Invariants, I9AFailedSyncMayLeaveTheNewerVoteBesideALogThatCannotBeRead) {
+  for (const HardState there : {HardState{Term(1), MemberId()}, HardState{Term(2), MemberId(2)}})
+    EXPECT_EQ(Unreadable().start_with(there, {entry_of(1, 2)}), "nothing");
+  EXPECT_EQ(Unreadable().start_with({Term(2), MemberId(3)}, {entry_of(1, 2)}), "I9");
+  EXPECT_EQ(Unreadable().start_with({Term(3), MemberId()}, {entry_of(1, 2)}), "I9");
+}
+
+TEST(Invariants, I9AFailedSyncMayLeaveMoreOfALogThatCannotBeRead) {
+  const HardState vote{Term(2), MemberId(2)};
+  EXPECT_EQ(Unreadable().start_with(vote, {}), "nothing") << "truncated";
+  EXPECT_EQ(Unreadable().start_with(vote, {entry_of(2, 2)}), "nothing");
+  EXPECT_EQ(Unreadable().start_with(vote, {entry_of(2, 2), entry_of(2, 3)}), "nothing");
+  EXPECT_EQ(Unreadable().start_with(vote, {entry_of(1, 2), entry_of(1, 3)}), "I9")
+      << "nobody wrote that";
 }
 
 // --- I20 at the end: the log is the configuration, and a key written at 2 and at 3 ---
