@@ -41,6 +41,8 @@
 // certain. Idempotency keys (I14) do not exist yet.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <optional>
 #include <span>
 #include <string>
@@ -159,7 +161,10 @@ class Invariants {
   [[nodiscard]] Configuration configuration_at(const GhostNode& ghost, Index index) const;
   template <typename... Args>
   void fail(std::string_view invariant, std::size_t node, std::string_view format,
-            const Args&... args);
+            const Args&... args) {
+    verdict_.fail(invariant, fmt::format("n{}: ", node + 1) +
+                                 fmt::vformat(format, fmt::make_format_args(args...)));
+  }
 
   Ghost& ghost_;
   Verdict& verdict_;

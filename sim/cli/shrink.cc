@@ -17,7 +17,7 @@
 
 #include "sim/cli/file.h"
 #include "sim/cli/options.h"
-#include "sim/print_test.h"
+#include "sim/print_cpp.h"
 #include "sim/simulate.h"
 #include "sim/swarm.h"
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <string>
 
-#include "sim/print_test.h"
+#include "sim/print_cpp.h"
 #include "sim/swarm.h"
 
 namespace raftkv::sim {

@@ -1,4 +1,4 @@
-#include "sim/print_test.h"
+#include "sim/print_cpp.h"
 
 namespace raftkv::sim {
 namespace {
