@@ -195,12 +195,13 @@ TEST(WriteBackStoreThreads, ReadersSeeWholeBatchesInOrder) {
   auto store = open_on(env, path, 20'000);
   constexpr std::uint64_t kBatches = 3000;
   std::atomic<bool> ended = false;
+  const std::string bytes(100, 'x');
   const auto write = [&] {
     for (std::uint64_t i = 1; i <= kBatches; ++i) {
       kv::Batch batch;
       const std::string other = fmt::format("other{}", i % 100);
       batch.put(kv::kUserSpace, "first", "x", i);
-      batch.put(kv::kUserSpace, other, std::string(100, 'x'), i);
+      batch.put(kv::kUserSpace, other, bytes, i);
       batch.put(kv::kUserSpace, "last", "x", i);
       ASSERT_TRUE(store->write(batch));
     }
