@@ -80,7 +80,7 @@ def bars(rows, work, left, top, width, height):
     connections = in_order(rows, "connections")
     cells = [of(rows, work, c, s) for c in connections for s in systems]
     highest = max([c["per_second"] for c in cells if c] or [1])
-    out = f'<text x="{left}" y="{top - 12}" class="title">{TITLES[work]}, a second</text>'
+    out = f'<text x="{left}" y="{top - 22}" class="title">{TITLES[work]}, a second</text>'
     group = width / len(connections)
     bar = group * 0.8 / len(systems)
     for g, count in enumerate(connections):
