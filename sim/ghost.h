@@ -61,8 +61,9 @@ class LogMirror {
 // What a leader believed of a peer when it was last looked at.
 struct SeenProgress {
   MemberId peer;
-  Term term;                // of the leader then
-  Incarnation incarnation;  // of the peer when the term began or match last fell, in truth
+  Term term;  // of the leader then
+  // Of the peer when the term began, in truth, and the next one each time that match fell.
+  Incarnation incarnation;
   Index match;
 };
 

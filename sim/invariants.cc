@@ -259,12 +259,13 @@ void Invariants::check_progress(std::size_t node, const raft::Raft& raft) {
            progress.next_index().value);
     }
     if (match < seen->match) {
-      // Once for each restart of the peer, and not before the leader has heard of it.
-      if (other.incarnation == seen->incarnation) {
+      // Once for each restart of the peer, and not before the leader has heard of it: of several
+      // perhaps one by one, long after they have happened.
+      if (seen->incarnation >= other.incarnation) {
         fail("I11", node, "member {}: match falls from {} to {} in term {}", peer.value,
              seen->match.value, match.value, term.value);
       }
-      seen->incarnation = other.incarnation;
+      seen->incarnation = seen->incarnation.next();
     }
     // What a damaged disk has lost was there when it was acknowledged.
     const bool comparable =

@@ -483,6 +483,10 @@ void Node::start(std::vector<std::string> endpoints) {
   if (started()) return;
   paused_ = false;
   if (storage_->holds_node()) return start_process();
+  // Both copies of its promise are lost. It may join as another instance only, and no process knows
+  // which one it was.
+  if (has_identity() && kernel_.ghost.nodes[number_].damaged)
+    return refuse("nothing says that it was a member");
   const auto instance =
       storage_->begin_join(instance_ ? instance_ : raft::InstanceId(kernel_.identities.next() | 1));
   if (!instance) return cannot_start(instance.error());

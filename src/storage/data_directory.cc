@@ -346,8 +346,15 @@ Status DataDirectory::create_node(Promise promise, std::span<const raft::Entry> 
   promise.through.sequence = log_env_.synced_sequence();
   if (Status made = PromiseFile::create(env_, path_, promise); !made) return explained(made);
   stage_ = Stage::node;
-  // Of no more use, and harmless should it stay.
-  if (disk_.FileExists(at(kInstance))) (void)env_.RemoveFile(at(kInstance));
+  return forget_join();
+}
+
+// Before the node promises anything. Who later loses both copies of its promise must not be taken
+// for one that is still joining: it would be the same member again, and have forgotten its vote.
+Status DataDirectory::forget_join() {
+  if (!disk_.FileExists(at(kInstance))) return {};
+  if (const auto status = env_.RemoveFile(at(kInstance)); !status.ok()) return unusable(status);
+  if (const auto synced = disk_.sync_directory(path_); !synced.ok()) return unusable(synced);
   return {};
 }
 
@@ -391,6 +398,7 @@ Result<OpenedNode> DataDirectory::open(bool refuse_hopeless) {
 }
 
 Result<OpenedNode> DataDirectory::open_node(bool refuse_hopeless) {
+  if (Status forgotten = forget_join(); !forgotten) return failure(forgotten);
   auto promise = PromiseFile::open(env_, path_);
   if (!promise) return failure(promise);
   promise_ = std::make_unique<PromiseFile>(std::move(*promise));

@@ -127,6 +127,7 @@ class DataDirectory {
                                    const Fill& fill = {});
   // Removes what an unfinished attempt left of the databases.
   [[nodiscard]] Status clear();
+  [[nodiscard]] Status forget_join();
   [[nodiscard]] Result<OpenedNode> open_node(bool refuse_hopeless);
   [[nodiscard]] Status open_state(OpenedNode& node);
   [[nodiscard]] Status load_state(OpenedNode& node, std::unique_ptr<StateDirectories> states);

@@ -481,6 +481,43 @@ TEST(DataDirectory, AChangedInstanceFileIsRefused) {
   }
 }
 
+// --- both copies of the promise are lost ---
+
+// It was a member, and what it promised is gone: only as another instance may it join again.
+TEST(DataDirectory, WhoLostItsPromiseDoesNotGoOnJoining) {
+  TestDisk disk;
+  std::string begun;
+  {
+    const auto directory = take(disk);
+    ASSERT_TRUE(directory->begin_join(kInstance));
+    begun = disk.contents("/a/d/instance");
+    ASSERT_TRUE(directory->finish_join(kCluster, raft::MemberId(3), kNames));
+    disk.run_background_work();
+  }
+  const auto joined = disk.after_power_loss();
+  // A crash between the promise and the end of the join: the next start ends it.
+  const auto crashed = disk.after_power_loss();
+  crashed->set_contents("/a/d/instance", begun);
+  std::unique_ptr<TestDisk> opened;
+  {
+    const auto directory = take(*crashed, false);
+    ASSERT_TRUE(directory->open());
+    crashed->run_background_work();
+    opened = crashed->after_power_loss();
+  }
+  for (TestDisk* image : {joined.get(), opened.get()}) {
+    EXPECT_FALSE(image->FileExists("/a/d/instance"));
+    for (const char* copy : {"/a/d/promise.0", "/a/d/promise.1"}) {
+      if (image->FileExists(copy)) {
+        ASSERT_TRUE(image->RemoveFile(copy).ok());
+      }
+    }
+    const auto directory = take(*image, false);
+    EXPECT_EQ(directory->stage(), DataDirectory::Stage::unfinished);
+    EXPECT_EQ(directory->begin_join(raft::InstanceId(99)).value(), raft::InstanceId(99));
+  }
+}
+
 // --- whenever the power goes ---
 
 TEST(DataDirectory, ALossOfPowerWhileItIsMadeLeavesNothingOrANode) {
