@@ -22,12 +22,15 @@ using raft::TermRun;
 
 constexpr std::size_t kKeySize = 8;
 constexpr std::size_t kChecksumSize = 8;
-constexpr std::size_t kBoundsSize = 36;
+constexpr std::size_t kBoundsSize = 28;
 constexpr int kDeletionsTogether = 1000;  // of cut entries: in one batch, which appends wait for
 
 class Key {
  public:
   explicit Key(Index index) { put_u64_ordered(bytes_.data(), index.value); }
+  [[nodiscard]] static Index index_of(const leveldb::Slice& key) {
+    return Index(get_u64_ordered(key.data()));
+  }
   [[nodiscard]] leveldb::Slice slice() const { return {bytes_.data(), bytes_.size()}; }
 
  private:
@@ -39,7 +42,6 @@ const Key kBoundsKey{Index()};
 struct Bounds {
   Index first;
   Term prev_term;
-  std::optional<Index> last;  // nullopt: open
 };
 
 std::string encode(const Bounds& bounds) {
@@ -50,7 +52,6 @@ std::string encode(const Bounds& bounds) {
   writer.raw(std::string_view("\0\0\0", 3));
   writer.u64(bounds.first.value);
   writer.u64(bounds.prev_term.value);
-  writer.u64(bounds.last ? bounds.last->next().value : 0);
   CHECK(out.size() == kBoundsSize);
   put_u64(out.data(), checksum64(std::string_view(out).substr(kChecksumSize)));
   return out;
@@ -65,17 +66,21 @@ Result<Bounds> decode_bounds(std::string_view bytes) {
   if (reader.u64() != checksum64(bytes.substr(std::min(bytes.size(), kChecksumSize)))) {
     return corrupt("its bounds have a bad checksum");
   }
-  if (reader.u8() != kLogVersion || reader.raw(3) != std::string_view("\0\0\0", 3)) {
+  const std::uint8_t version = reader.u8();
+  if (version < kLogVersion) {
+    return failure(ErrorCode::unsupported,
+                   "log: written by an older version of raftkv, in a form that this one does not "
+                   "read; a backup made with that version can be restored with this one");
+  }
+  if (version > kLogVersion || reader.raw(3) != std::string_view("\0\0\0", 3)) {
     return failure(ErrorCode::unsupported, "log: written by a newer version of raftkv");
   }
   Bounds bounds;
   bounds.first = Index(reader.u64());
   bounds.prev_term = Term(reader.u64());
-  const Index end(reader.u64());
-  const bool holds = reader.done() && bounds.first && (!end || end >= bounds.first) &&
-                     (bounds.first == Index(1)) == !bounds.prev_term;
+  const bool holds =
+      reader.done() && bounds.first && (bounds.first == Index(1)) == !bounds.prev_term;
   if (!holds) return corrupt("its bounds contradict themselves");
-  if (end) bounds.last = end.prev();
   return bounds;
 }
 
@@ -89,17 +94,36 @@ Result<Entry> entry_at(Index index, const SharedBytes& bytes) {
   return entry;
 }
 
-bool stands_on(const leveldb::Iterator& at, Index index) {
-  return at.Valid() && at.key() == Key(index).slice();
+// The encoded entries of a group, as their sizes say: their checksums are not looked at.
+Result<std::vector<std::string_view>> split(std::string_view group) {
+  std::vector<std::string_view> entries;
+  while (!group.empty()) {
+    const auto size = Entry::size_at_front(group);
+    if (!size) return failure(size);
+    entries.push_back(group.substr(0, *size));
+    group.remove_prefix(*size);
+  }
+  return entries;
 }
 
 }  // namespace
+
+void GroupWriter::add(const Entry& entry) {
+  if (!group_.empty() && group_.size() + entry.size() > kBytesMax) finish();
+  group_.append(entry.bytes().view());
+  last_ = entry.index();
+}
+
+void GroupWriter::finish() {
+  if (group_.empty()) return;
+  batch_.Put(Key(last_).slice(), group_);
+  group_.clear();
+}
 
 struct LevelDbLogStore::Change {
   Index first;
   Term prev_term;
   Index last;
-  Index last_key;
   bool anything = false;
 };
 
@@ -110,13 +134,15 @@ Status LevelDbLogStore::create(FailStopEnv& env, const std::string& path,
   auto database = Database::open(env, "log", path, options);
   if (!database) return failure(database);
   leveldb::WriteBatch batch;
-  batch.Put(kBoundsKey.slice(), encode({.first = Index(1), .prev_term = {}, .last = {}}));
+  batch.Put(kBoundsKey.slice(), encode({.first = Index(1), .prev_term = {}}));
+  GroupWriter groups(batch);
   Index last;
   for (const Entry& entry : entries) {
     CHECK(entry.index() == last.next());
-    batch.Put(Key(entry.index()).slice(), slice_of(entry.bytes().view()));
+    groups.add(entry);
     ++last;
   }
+  groups.finish();
   return database->write(batch, /*sync=*/true);
 }
 
@@ -141,33 +167,29 @@ Status LevelDbLogStore::load() {
   at->SeekToLast();
   if (Status whole = database_.check(*at); !whole) return whole;
   if (!at->Valid() || at->key().size() != kKeySize) return corrupt("a key is no index");
-  const Index last_key(get_u64_ordered(at->key().data()));
-  if (bounds->last && *bounds->last > last_key && *bounds->last >= bounds->first) {
-    return corrupt(
-        fmt::format("its last entry should be {}, but is {}", bounds->last->value, last_key.value));
-  }
   first_ = bounds->first.value;
-  last_ = bounds->last.value_or(std::max(last_key, bounds->first.prev())).value;
+  last_ = std::max(Key::index_of(at->key()), bounds->first.prev()).value;
   prev_term_ = bounds->prev_term;
-  last_key_ = last_key;
-  open_ended_ = !bounds->last;
   wal_number_ = database_.env().wal_number();
   return {};
 }
 
-// A snapshot changes what the promise file says of the state, in its place among the writes.
+// A snapshot changes what the promise file says of the state, in its place among the writes. A
+// truncation looks at what the database has: it begins a batch.
 Status LevelDbLogStore::append(std::span<const LogWrite> writes) {
+  const auto begins_batch = [](const LogWrite& write) {
+    return write.snapshot || write.truncate_from;
+  };
   while (!writes.empty()) {
-    const auto snapshot = std::ranges::find_if(
-        writes, [](const LogWrite& write) { return write.snapshot.has_value(); });
-    const auto before = static_cast<std::size_t>(snapshot - writes.begin());
-    if (before > 0) {
-      if (Status done = append_together(writes.first(before)); !done) return done;
-      writes = writes.subspan(before);
-      continue;
+    const auto end = std::find_if(writes.begin() + 1, writes.end(), begins_batch);
+    const auto together = static_cast<std::size_t>(end - writes.begin());
+    if (writes.front().snapshot) {
+      if (Status done = install(writes.front()); !done) return done;
+      writes = writes.subspan(1);
+    } else {
+      if (Status done = append_together(writes.first(together)); !done) return done;
+      writes = writes.subspan(together);
     }
-    if (Status done = install(writes.front()); !done) return done;
-    writes = writes.subspan(1);
   }
   // LevelDB has begun a new WAL: from now on the old one must be whole.
   if (wal_number_ == database_.env().wal_number()) return {};
@@ -179,12 +201,14 @@ Status LevelDbLogStore::append_together(std::span<const LogWrite> writes) {
   if (Status kept = keep_promise(writes); !kept) return kept;
   batch_.Clear();
   Change change = unchanged();
-  for (const LogWrite& write : writes) add(write, change);
+  for (const LogWrite& write : writes) {
+    if (Status added = add(write, change); !added) return added;
+  }
   return commit(change);
 }
 
 LevelDbLogStore::Change LevelDbLogStore::unchanged() const {
-  return {.first = first(), .prev_term = prev_term_, .last = last(), .last_key = last_key_};
+  return {.first = first(), .prev_term = prev_term_, .last = last()};
 }
 
 // The promise file first: from then on the snapshot is the state, and a start finishes what is not
@@ -204,7 +228,7 @@ Status LevelDbLogStore::install(const LogWrite& write) {
   Change change = unchanged();
   if (Status begun = add_beginning(end, change); !begun) return begun;
   const bool kept_whole = change.last == last();
-  add(write, change);
+  if (Status added = add(write, change); !added) return added;
   // At its own index too: the log's last entry may have stood there, with another term.
   if (!kept_whole || write.truncate_from || promise.through.index <= end.index) {
     promise.through.index = end.index;
@@ -228,8 +252,10 @@ Status LevelDbLogStore::add_beginning(const LogPosition& before, Change& change)
   if (has_it && before.index == first().prev()) return {};
   change.first = before.index.next();
   change.prev_term = before.term;
-  if (!has_it) change.last = before.index;
   change.anything = true;
+  if (has_it) return {};
+  if (Status dropped = add_truncation(before.index, change); !dropped) return dropped;
+  change.last = before.index;
   return {};
 }
 
@@ -264,35 +290,51 @@ Status LevelDbLogStore::keep_promise(std::span<const LogWrite> writes) {
   return promise_.save(promise);
 }
 
-void LevelDbLogStore::add(const LogWrite& write, Change& change) {
+Status LevelDbLogStore::add(const LogWrite& write, Change& change) {
   if (write.truncate_from && *write.truncate_from <= change.last) {
     CHECK(*write.truncate_from >= change.first);
-    change.last = write.truncate_from->prev();
-    change.anything = true;
+    CHECK(groups_.empty());
+    if (Status cut = add_truncation(write.truncate_from->prev(), change); !cut) return cut;
   }
   for (const Entry& entry : write.entries) {
     CHECK(entry.index() == change.last.next(), "a log has no holes");
-    batch_.Put(Key(entry.index()).slice(), slice_of(entry.bytes().view()));
+    groups_.add(entry);
     ++change.last;
-    change.last_key = std::max(change.last_key, change.last);
     change.anything = true;
   }
+  return {};
+}
+
+// Of the groups that reach behind `last`, the first one may have begun before it.
+Status LevelDbLogStore::add_truncation(Index last, Change& change) {
+  if (last >= change.last) return {};
+  const auto at = database_.iterate();
+  at->Seek(Key(last.next()).slice());
+  if (at->Valid()) {
+    const auto entries = split(view_of(at->value()));
+    if (!entries) return failure(entries);
+    const std::uint64_t behind = Key::index_of(at->key()) - last;
+    std::size_t left = 0;
+    for (std::size_t i = 0; i + behind < entries->size(); ++i) left += (*entries)[i].size();
+    if (left > 0) batch_.Put(Key(last).slice(), leveldb::Slice(at->value().data(), left));
+  }
+  for (; at->Valid(); at->Next()) batch_.Delete(at->key());
+  if (Status whole = database_.check(*at); !whole) return whole;
+  change.last = last;
+  change.anything = true;
+  return {};
 }
 
 Status LevelDbLogStore::commit(const Change& change) {
+  groups_.finish();
   if (!change.anything) return database_.env().flag().check();
-  const bool open_ended = change.last_key <= change.last;
-  if (!open_ended || !open_ended_ || change.first != first()) {
-    Bounds bounds{.first = change.first, .prev_term = change.prev_term, .last = {}};
-    if (!open_ended) bounds.last = change.last;
-    batch_.Put(kBoundsKey.slice(), encode(bounds));
+  if (change.first != first()) {
+    batch_.Put(kBoundsKey.slice(), encode({.first = change.first, .prev_term = change.prev_term}));
   }
   if (Status written = database_.write(batch_, /*sync=*/true); !written) return written;
   first_ = change.first.value;
   prev_term_ = change.prev_term;
   last_ = change.last.value;
-  last_key_ = change.last_key;
-  open_ended_ = open_ended;
   return {};
 }
 
@@ -365,6 +407,22 @@ Status LevelDbLogStore::delete_before(const leveldb::Slice& end) {
   return database_.write(batch, /*sync=*/true);
 }
 
+// `at` stands on the first key from `index` on, or on none.
+Result<std::vector<std::string_view>> LevelDbLogStore::entries_from(const leveldb::Iterator& at,
+                                                                    Index index) const {
+  if (Status whole = database_.check(at); !whole) return failure(whole);
+  if (at.Valid() && at.key().size() == kKeySize) {
+    auto entries = split(view_of(at.value()));
+    if (!entries) return entries;
+    const std::uint64_t from_index = Key::index_of(at.key()) - index + 1;
+    if (from_index <= entries->size()) {
+      entries->erase(entries->begin(), entries->end() - static_cast<std::ptrdiff_t>(from_index));
+      return entries;
+    }
+  }
+  return corrupt(fmt::format("entry {} is missing", index.value));
+}
+
 Result<std::vector<Entry>> LevelDbLogStore::read(Index from, Index to, std::size_t bytes_max) {
   CHECK(from);
   CHECK(from <= to);
@@ -372,25 +430,28 @@ Result<std::vector<Entry>> LevelDbLogStore::read(Index from, Index to, std::size
   const auto not_found = [] { return failure(ErrorCode::not_found, "log: no such entries"); };
   if (gone()) return not_found();
 
-  // All values in one buffer, which the entries share.
+  // All of them in one buffer, which the entries share.
   std::string buffer;
   std::vector<std::size_t> ends;
   const auto at = database_.iterate();
   at->Seek(Key(from).slice());
-  for (Index index = from; index <= to; ++index, at->Next()) {
-    if (!stands_on(*at, index)) {
-      if (Status whole = database_.check(*at); !whole) return failure(whole);
-      if (gone()) return not_found();
-      return corrupt(fmt::format("entry {} is missing", index.value));
+  bool full = false;
+  for (Index index = from; index <= to && !full; at->Next()) {
+    const auto group = entries_from(*at, index);
+    if (!group) {
+      if (group.error().code == ErrorCode::corrupt && gone()) return not_found();
+      return failure(group);
     }
-    const std::string_view value = view_of(at->value());
-    if (ends.empty()) {
-      buffer.reserve(std::max(value.size(), std::min(bytes_max, value.size() * (to - from + 1))));
-    } else if (buffer.size() + value.size() > bytes_max) {
-      break;
+    for (const std::string_view entry : *group) {
+      full = index > to || (!ends.empty() && buffer.size() + entry.size() > bytes_max);
+      if (full) break;
+      if (ends.empty()) {
+        buffer.reserve(std::max(entry.size(), std::min(bytes_max, entry.size() * (to - from + 1))));
+      }
+      buffer.append(entry);
+      ends.push_back(buffer.size());
+      ++index;
     }
-    buffer.append(value);
-    ends.push_back(buffer.size());
   }
 
   const SharedBytes shared = SharedBytes::from(std::move(buffer));
@@ -416,11 +477,9 @@ Result<Term> LevelDbLogStore::term_at(leveldb::Iterator& at, Index index) {
   CHECK(index >= first());
   CHECK(index <= last());
   at.Seek(Key(index).slice());
-  if (!stands_on(at, index)) {
-    if (Status whole = database_.check(at); !whole) return failure(whole);
-    return corrupt(fmt::format("entry {} is missing", index.value));
-  }
-  const auto entry = entry_at(index, SharedBytes(nullptr, view_of(at.value())));
+  const auto group = entries_from(at, index);
+  if (!group) return failure(group);
+  const auto entry = entry_at(index, SharedBytes(nullptr, group->front()));
   if (!entry) return failure(entry);
   return entry->term();
 }

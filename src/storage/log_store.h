@@ -1,21 +1,23 @@
 // The durable log on LevelDB, with the promise file beside it.
 //
-// Keys are indexes, u64 big-endian; the value of an entry is its encoded bytes (src/raft/entry.h).
+// What is appended together lies together: a *group* is a few entries under one key, the index of
+// its last one, u64 big-endian; its value is their encoded bytes, one behind another
+// (src/raft/entry.h). So the first key that is not below an index is that of the group with the
+// entry. An entry costs LevelDB its bytes only: what a key costs (in the memtable, in a flush, in
+// the deletion and the compaction of what was cut) is paid once a group (docs/decisions/0005).
 // Key 0 holds the bounds (little-endian):
 //    0  u64  checksum, XXH3-64 of all bytes behind it
-//    8  u8   version (1), then 3 zero bytes
+//    8  u8   version (2), then 3 zero bytes
 //   12  u64  first: the first index that the log has or will have; what lies before it is ignored
 //   20  u64  term of the entry before it; 0 before the first of all
-//   28  u64  end: the index behind the last, what lies there and further is ignored; 0: open, the
-//            last key is the last entry
 //
-// Every append is one batch and one sync. In steady state the batch holds entries only: their keys
+// Every append is one batch and one sync. In steady state the batch holds groups only: their keys
 // ascend, so that LevelDB's flushes never overlap and nothing is ever rewritten; one fixed key in
-// each batch would double the CPU an entry costs. A truncation sets `end` instead of deleting, and
-// each append sets it anew until the log has grown over what was truncated; then it is open again.
+// each batch would double the CPU an entry costs. A truncation deletes the groups behind it, and
+// writes what it leaves of one under a lower key.
 //
-// The log's beginning moves the same way: the bounds say where it is, durably, and what lies before
-// is deleted and compacted away later, in the background (free_cut).
+// The log's beginning moves without that: the bounds say where it is, durably, and the groups
+// before it are deleted and compacted away later, in the background (free_cut).
 #pragma once
 
 #include <atomic>
@@ -33,7 +35,28 @@
 
 namespace raftkv::storage {
 
-inline constexpr std::uint8_t kLogVersion = 1;
+inline constexpr std::uint8_t kLogVersion = 2;
+
+// Entries on their way into a batch.
+class GroupWriter {
+ public:
+  // Bytes of a group that has more than one entry, at most: whoever wants one entry reads a group.
+  static constexpr std::size_t kBytesMax = 32 << 10;
+
+  // `batch` must outlive it.
+  explicit GroupWriter(leveldb::WriteBatch& batch) : batch_(batch) {}
+
+  // Indexes ascend without holes.
+  void add(const raft::Entry& entry);
+  // What has been added is in the batch.
+  void finish();
+  [[nodiscard]] bool empty() const { return group_.empty(); }
+
+ private:
+  leveldb::WriteBatch& batch_;
+  std::string group_;  // what is not in the batch yet; kept for its memory
+  raft::Index last_;   // the index of its last entry
+};
 
 class LevelDbLogStore final : public replica::LogStore {
  public:
@@ -89,12 +112,17 @@ class LevelDbLogStore final : public replica::LogStore {
   [[nodiscard]] Status load();
   [[nodiscard]] Status keep_promise(std::span<const raft::LogWrite> writes);
   [[nodiscard]] Change unchanged() const;
-  void add(const raft::LogWrite& write, Change& change);
+  [[nodiscard]] Status add(const raft::LogWrite& write, Change& change);
   [[nodiscard]] Status add_beginning(const LogPosition& before, Change& change);
+  [[nodiscard]] Status add_truncation(raft::Index last, Change& change);
   [[nodiscard]] Status install(const raft::LogWrite& write);
   [[nodiscard]] Status append_together(std::span<const raft::LogWrite> writes);
   [[nodiscard]] Status commit(const Change& change);
   [[nodiscard]] Status delete_before(const leveldb::Slice& end);
+  // The encoded entries of the group that `at` stands on, from `index` on. They last as long as the
+  // iterator stands there. Errors: corrupt (it does not have that entry), fatal.
+  [[nodiscard]] Result<std::vector<std::string_view>> entries_from(const leveldb::Iterator& at,
+                                                                   raft::Index index) const;
   [[nodiscard]] Result<raft::Term> term_at(leveldb::Iterator& at, raft::Index index);
   [[nodiscard]] Result<raft::Index> end_of_term(leveldb::Iterator& at, raft::Index from,
                                                 raft::Term term);
@@ -103,12 +131,10 @@ class LevelDbLogStore final : public replica::LogStore {
   PromiseFile& promise_;
   std::atomic<std::uint64_t> first_ = 1;
   std::atomic<std::uint64_t> last_ = 0;
-  raft::Term prev_term_;  // of the entry before the first
-  // The last index that has a key. Above last_: some were truncated.
-  raft::Index last_key_;
-  bool open_ended_ = true;        // on disk
+  raft::Term prev_term_;          // of the entry before the first
   std::uint64_t wal_number_ = 0;  // at the last append
   leveldb::WriteBatch batch_;     // kept for its memory
+  GroupWriter groups_{batch_};
 };
 
 }  // namespace raftkv::storage

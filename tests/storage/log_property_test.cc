@@ -119,7 +119,9 @@ raft::LogWrite write_for(const Step& step, Model& model) {
   }
   for (std::uint64_t i = 0; i < step.count; ++i) {
     model.terms.push_back(model.hard_state.current_term.value);
-    write.entries.push_back(entry_of(model.terms.back(), model.last()));
+    // Some are so large that a write takes several groups.
+    const std::string payload(model.last() % 5 == 0 ? GroupWriter::kBytesMax / 2 : 7, 'x');
+    write.entries.push_back(entry_of(model.terms.back(), model.last(), payload));
   }
   return write;
 }

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "src/base/checksum.h"
 #include "tests/storage/log_fixture.h"
 
 namespace raftkv::storage {
@@ -171,17 +172,90 @@ TEST_F(LogStoreTest, WritesThatOverwriteEachOtherInOneBatchLeaveTheLast) {
             (std::vector<TermRun>{{Term(1), Index(1)}, {Term(2), Index(2)}, {Term(4), Index(3)}}));
 }
 
-TEST_F(LogStoreTest, ABatchInSteadyStateHoldsEntriesOnly) {
+// How many keys a batch writes and deletes shows by the sequence.
+TEST_F(LogStoreTest, ABatchInSteadyStateHoldsOneGroupOnly) {
   append(write_of(0, {1, 1}));
   const std::uint64_t before = run_->env().synced_sequence();
   append(write_of(2, {1, 1, 1}));
-  EXPECT_EQ(run_->env().synced_sequence(), before + 3);
+  EXPECT_EQ(run_->env().synced_sequence(), before + 1);
   append(overwrite_of(2, {2}));
-  EXPECT_EQ(run_->env().synced_sequence(), before + 5) << "the bounds as well";
+  EXPECT_EQ(run_->env().synced_sequence(), before + 3) << "a group goes, another comes";
   append(write_of(3, {2, 2, 2}));
-  EXPECT_EQ(run_->env().synced_sequence(), before + 9) << "the log is open again";
-  append(write_of(6, {2}));
-  EXPECT_EQ(run_->env().synced_sequence(), before + 10);
+  EXPECT_EQ(run_->env().synced_sequence(), before + 4);
+  append(overwrite_of(4, {3}));
+  EXPECT_EQ(run_->env().synced_sequence(), before + 7) << "a group goes but for its beginning";
+  ASSERT_TRUE(run_->log().cut_before(Index(3), Term(1)));
+  EXPECT_EQ(run_->env().synced_sequence(), before + 8) << "the bounds";
+}
+
+// Index  1 2 3 4 5 6 7 8      groups: 1 to 3, 4 to 6, 7 and 8
+// Term   1 1 1 1 1 1 1 1
+//                2            from 5 on
+TEST_F(LogStoreTest, ATruncationWithinAGroupKeepsItsBeginning) {
+  append(write_of(0, {1, 1, 1}));
+  append(write_of(3, {1, 1, 1}));
+  append(write_of(6, {1, 1}));
+  const auto kept = run_->log().read(Index(1), Index(4), 1 << 20).value();
+  append(overwrite_of(4, {2}));
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(all(), (Log{{1, 1}, {2, 1}, {3, 1}, {4, 1}, {5, 2}}));
+    const auto entries = run_->log().read(Index(1), Index(4), 1 << 20).value();
+    for (std::size_t i = 0; i < 4; ++i) {
+      EXPECT_EQ(entries[i].bytes().view(), kept[i].bytes().view());
+      EXPECT_EQ(run_->log().term(Index(i + 1)).value(), Term(1));
+    }
+    start();
+  }
+}
+
+TEST_F(LogStoreTest, AGroupHasAnEndAndALargeEntryIsOneOfItsOwn) {
+  const std::string half(GroupWriter::kBytesMax / 2, 'x');
+  const std::string twice(GroupWriter::kBytesMax * 2, 'x');
+  append(write_of(0, {1}));
+  raft::LogWrite write;
+  std::uint64_t index = 1;
+  for (const std::string& payload : {half, half, std::string(), twice, twice, half}) {
+    write.entries.push_back(entry_of(1, ++index, payload));
+  }
+  const std::uint64_t before = run_->env().synced_sequence();
+  append(write);
+  EXPECT_EQ(run_->env().synced_sequence(), before + 5) << "2 | 3 and 4 | 5 | 6 | 7";
+  for (int round = 0; round < 2; ++round) {
+    for (std::uint64_t from = 2; from <= index; ++from) {
+      const auto entries = run_->log().read(Index(from), Index(index), ~std::size_t{0}).value();
+      ASSERT_EQ(entries.size(), index - from + 1);
+      for (std::size_t i = 0; i < entries.size(); ++i) {
+        EXPECT_EQ(entries[i].bytes().view(), write.entries[from - 2 + i].bytes().view());
+      }
+    }
+    start();
+  }
+}
+
+// An older build had a key for each entry, and an end in the bounds.
+TEST_F(LogStoreTest, RefusesALogOfAnotherVersionAndSaysWhatToDo) {
+  const auto refusal = [&](std::uint8_t version) {
+    TestDisk disk;
+    make_log(disk);
+    FailFlag flag;
+    FailStopEnv env(disk, flag);
+    {
+      auto database = Database::open(env, "log", "/d/log", LevelDbLogStore::kOptions);
+      const std::string key(8, '\0');
+      std::string bounds = database->get(key).value().value();
+      bounds[8] = static_cast<char>(version);
+      put_u64(bounds.data(), checksum64(std::string_view(bounds).substr(8)));
+      leveldb::WriteBatch batch;
+      batch.Put(key, bounds);
+      EXPECT_TRUE(database->write(batch, /*sync=*/true));
+    }
+    disk.run_background_work();
+    const auto run = LogRun::open(disk);
+    EXPECT_EQ(run.error().code, ErrorCode::unsupported);
+    return run.error().message;
+  };
+  EXPECT_NE(refusal(1).find("a backup made with that version"), std::string::npos);
+  EXPECT_NE(refusal(3).find("a newer version"), std::string::npos);
 }
 
 TEST_F(LogStoreTest, FollowsTheSequenceOverBlocksOfTheWalAndRestarts) {
@@ -191,13 +265,19 @@ TEST_F(LogStoreTest, FollowsTheSequenceOverBlocksOfTheWalAndRestarts) {
   for (int round = 0; round < 200; ++round) {
     raft::LogWrite write;
     const std::uint64_t count = prng.between(1, 3);
+    std::size_t group = 0;
     for (std::uint64_t i = 0; i < count; ++i) {
       // Now and then a record that ends within a few bytes of a block's end, or spans blocks.
       const std::size_t size = prng.chance(1, 20) ? 70000 : prng.below(4000);
       write.entries.push_back(entry_of(1, ++index, std::string(size, 'x')));
+      const std::size_t encoded = write.entries.back().size();
+      if (group == 0 || group + encoded > GroupWriter::kBytesMax) {
+        group = 0;
+        ++expected;
+      }
+      group += encoded;
     }
     append(write);
-    expected += count;
     ASSERT_EQ(run_->env().synced_sequence(), expected) << round;
     if (round % 50 == 49) start();
   }
@@ -207,7 +287,7 @@ TEST_F(LogStoreTest, CheckpointNotesHowFarTheLogIsSynced) {
   append(write_of(0, {1, 1, 2}));
   EXPECT_EQ(run_->promise().through, Through{});
   ASSERT_TRUE(run_->log().checkpoint());
-  const Through through{.index = Index(3), .term = Term(2), .sequence = 4};
+  const Through through{.index = Index(3), .term = Term(2), .sequence = 2};
   EXPECT_EQ(run_->promise().through, through);
   const std::uint64_t before = disk_.operations();
   ASSERT_TRUE(run_->log().checkpoint());
