@@ -34,6 +34,7 @@ replica::HostOptions host_options(const Options& options, const Node& node) {
   host.raft.election_timeout = options.election_timeout;
   host.raft.heartbeat_interval = options.heartbeat_interval;
   host.raft.reset_election_delay_max = options.reset_election_delay_max;
+  host.raft.batch_wait_max = options.batch_wait_max;
   host.raft.entries_per_message_max = options.entries_per_message_max;
   host.raft.bytes_per_message_max = options.bytes_per_message_max;
   host.raft.inflight_messages_max = options.inflight_messages_max;

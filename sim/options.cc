@@ -39,6 +39,7 @@ constexpr std::array kFields = {
     OptionField{"election_timeout", &Options::election_timeout},
     OptionField{"heartbeat_interval", &Options::heartbeat_interval},
     OptionField{"reset_election_delay_max", &Options::reset_election_delay_max},
+    OptionField{"batch_wait_max", &Options::batch_wait_max},
     OptionField{"entries_per_message_max", &Options::entries_per_message_max},
     OptionField{"bytes_per_message_max", &Options::bytes_per_message_max},
     OptionField{"inflight_messages_max", &Options::inflight_messages_max},

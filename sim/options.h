@@ -58,6 +58,7 @@ struct Options {
   Duration election_timeout = 300ms;
   Duration heartbeat_interval = 50ms;
   Duration reset_election_delay_max = 20ms;
+  Duration batch_wait_max = 0s;
   std::uint64_t entries_per_message_max = 4096;
   std::uint64_t bytes_per_message_max = 1u << 20;
   std::uint64_t inflight_messages_max = 64;

@@ -132,6 +132,11 @@ void draw_limits(Prng& prng, Options& options) {
   if (one_in(prng, 3)) draw_slow_state_machine(prng, options);
 }
 
+// Mostly as a deployed node has it: proposals wait for those before them.
+void draw_batching(Prng prng, Options& options) {
+  if (!one_in(prng, 3)) options.batch_wait_max = spread(prng, 500us, 50ms);
+}
+
 // --- aims: some runs look for one kind of rare moment only ---
 
 enum class Aim : std::uint64_t { quarrels, changes, snapshots, none };
@@ -624,6 +629,7 @@ Options draw_options(std::uint64_t seed, const SwarmOverrides& overrides) {
   draw_limits(shape, options);
   const Aim aim = draw_aim(stream_of(seed, Draw::aim));
   aim_shape(shape.split(1), aim, options);
+  draw_batching(shape.split(2), options);
   if (overrides.voters > 0) options.voters = overrides.voters;
   Prng work = stream_of(seed, Draw::workload);
   Workload workload = draw_workload(work);

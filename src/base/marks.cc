@@ -58,6 +58,8 @@ constexpr std::array<MarkText, kMarks> kTexts = {{
     {Mark::followers_hint_jumped_over_a_term, "followers hint jumped over a term", "§5.3", "a follower excluded a whole term of its own in one answer"},
     {Mark::leaders_probe_jumped_over_a_term, "leaders probe jumped over a term", "§5.3", "a leader excluded a whole term of its own for one answer"},
     {Mark::stale_refusal_ignored, "stale refusal ignored", "§5.3", "a refusal came after what it refused had matched"},
+    {Mark::proposals_waited_for_a_batch, "proposals waited for a batch", "diss. 10.2.2", "a leader held entries back while those before them were on their way to a majority"},
+    {Mark::batch_took_too_long, "batch took too long", "diss. 10.2.2", "a batch was not committed in time: the next one left all the same"},
     {Mark::append_refused_by_a_full_state_machine, "append refused by a full state machine", "rule 11", "a follower took no entries until it had applied those it had"},
     {Mark::write_refused_by_a_full_log, "write refused by a full log", "rule 11", "a leader took no writes until those it had were committed, or applied"},
     {Mark::commit_waited_for_the_own_term, "commit waited for the own term", "§5.4.2, Figure 8", "a majority held an entry of an earlier term, and it was not committed by counting"},

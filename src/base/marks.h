@@ -66,6 +66,8 @@ enum class Mark : std::uint8_t {
   followers_hint_jumped_over_a_term,
   leaders_probe_jumped_over_a_term,
   stale_refusal_ignored,
+  proposals_waited_for_a_batch,
+  batch_took_too_long,
   append_refused_by_a_full_state_machine,
   write_refused_by_a_full_log,
   commit_waited_for_the_own_term,

@@ -21,6 +21,11 @@ struct Options {
   // A follower whose leader's connection was reset tries PreVote once after a random part of this.
   Duration reset_election_delay_max = 150ms;
 
+  // What is proposed while a batch is on its way to a majority waits until it is committed, but no
+  // longer than this: one sync, one message and one acknowledgement then do for all of it (diss.
+  // 10.2.2). 0: everything leaves at once.
+  Duration batch_wait_max = 5ms;
+
   std::size_t entries_per_message_max = 4096;
   std::size_t bytes_per_message_max = 1u << 20;  // one larger entry still goes alone
   std::size_t inflight_messages_max = 64;  // per peer, AppendEntries with entries, not acknowledged

@@ -245,12 +245,16 @@ void Raft::expire(Time now) {
 
 Time Raft::next_deadline() const {
   if (role_ != Role::leader) return election_deadline_;
-  return transfer_ ? std::min(heartbeat_deadline_, transfer_->deadline) : heartbeat_deadline_;
+  Time next = heartbeat_deadline_;
+  if (transfer_) next = std::min(next, transfer_->deadline);
+  if (batch_end_ < log_.last_index()) next = std::min(next, batch_deadline_);
+  return next;
 }
 
 // --- outputs ---
 
 void Raft::take_effects(Time now, Effects& out) {
+  if (role_ == Role::leader) begin_batch(now);
   hand_out_write(now);
   if (role_ == Role::leader) {
     start_read_round();
@@ -265,9 +269,28 @@ void Raft::take_effects(Time now, Effects& out) {
   std::swap(out, out_);
 }
 
+// Nothing waits for an idle cluster, nor where there is enough for a message of its own.
+void Raft::begin_batch(Time now) {
+  if (batch_end_ >= log_.last_index()) return;
+  const bool under_way = batch_end_ > commit_index_;
+  const bool full =
+      log_.bytes_between(batch_end_, log_.last_index()) >= options_.bytes_per_message_max;
+  if (under_way && !full && options_.batch_wait_max > Duration(0)) {
+    if (now < batch_deadline_) return mark(Mark::proposals_waited_for_a_batch);
+    mark(Mark::batch_took_too_long);
+  }
+  batch_end_ = log_.last_index();
+  batch_deadline_ = now + options_.batch_wait_max;
+}
+
+// The last entry that may be written and sent.
+Index Raft::leaving_through() const {
+  return role_ == Role::leader ? batch_end_ : log_.last_index();
+}
+
 bool Raft::write_needed() const {
   return hard_state_dirty_ || unsaved_snapshot_ || unsaved_truncate_ ||
-         unsaved_from_ <= log_.last_index();
+         unsaved_from_ <= leaving_through();
 }
 
 // The write after which everything that is true now is durable.
@@ -281,20 +304,21 @@ WriteId Raft::write_with_hard_state() const {
 
 void Raft::hand_out_write(Time now) {
   if (!write_needed()) return;
+  const Index through = leaving_through();
   LogWrite write;
-  write.id = stable_.begin(log_.last_index(), now);
+  write.id = stable_.begin(through, now);
   if (hard_state_dirty_) {
     write.hard_state = hard_state_;
     hard_state_write_ = write.id;
   }
   write.snapshot = std::exchange(unsaved_snapshot_, std::nullopt);
   write.truncate_from = unsaved_truncate_;
-  if (unsaved_from_ <= log_.last_index()) {
-    log_.collect(unsaved_from_, log_.last_index(), SIZE_MAX, SIZE_MAX, write.entries);
+  if (unsaved_from_ <= through) {
+    log_.collect(unsaved_from_, through, SIZE_MAX, SIZE_MAX, write.entries);
   }
   hard_state_dirty_ = false;
   unsaved_truncate_.reset();
-  unsaved_from_ = log_.last_index().next();
+  unsaved_from_ = through.next();
   out_.log_writes.push_back(std::move(write));
 }
 
@@ -437,6 +461,8 @@ void Raft::become_leader(Time now) {
   // Commits what earlier leaders left, once it is committed itself (§5.4.2, §8).
   append_own(EntryDraft::copy_of(EntryKind::noop, {}));
   term_start_ = log_.last_index();
+  batch_end_ = term_start_;
+  batch_deadline_ = now + options_.batch_wait_max;
   for (auto& [id, progress] : progress_) progress.message_owed = true;
   heartbeat_deadline_ = now + options_.heartbeat_interval;
 }

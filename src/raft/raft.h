@@ -209,6 +209,8 @@ class Raft {
   void send_after(WriteId write, MemberId to, Message message,
                   Incarnation to_incarnation = Incarnation());
   void release_gated();
+  void begin_batch(Time now);
+  [[nodiscard]] Index leaving_through() const;
   [[nodiscard]] bool write_needed() const;
   [[nodiscard]] WriteId write_with_everything() const;
   [[nodiscard]] WriteId write_with_hard_state() const;
@@ -327,6 +329,8 @@ class Raft {
   std::optional<Index> unsaved_truncate_;
   std::optional<SnapshotMeta> unsaved_snapshot_;
   WriteId hard_state_write_;  // the last write that carried a hard state
+  Index batch_end_;           // a leader's entries behind it have not left: neither to the disk nor
+  Time batch_deadline_{};     // to a peer, until it is committed or this time has come
   std::vector<Gated> gated_;
 
   // Volatile state on all servers.

@@ -261,11 +261,11 @@ void Raft::send_append(MemberId peer, Progress& progress) {
     if (progress.await_snapshot(log_.first_index())) mark(Mark::peer_needs_a_snapshot);
   }
   while (!progress.disconnected && progress.window_open(options_) &&
-         progress.next_index() <= log_.last_index()) {
+         progress.next_index() <= leaving_through()) {
     const bool probing = progress.state() == Progress::State::probe;
     AppendEntries request = append_request(progress);
     if (progress.next_index() >= log_.cached_from()) {
-      log_.collect(progress.next_index(), log_.last_index(), options_.entries_per_message_max,
+      log_.collect(progress.next_index(), leaving_through(), options_.entries_per_message_max,
                    options_.bytes_per_message_max, request.entries);
     } else if (!probing) {
       fetch_for(peer, progress);

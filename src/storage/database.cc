@@ -103,6 +103,7 @@ std::unique_ptr<leveldb::Iterator> Database::iterate() {
 void Database::compact(std::string_view begin, std::string_view end) {
   const leveldb::Slice first = slice_of(begin);
   const leveldb::Slice last = slice_of(end);
+  env_->await_background_work();
   db_->CompactRange(&first, &last);
 }
 

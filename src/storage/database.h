@@ -57,7 +57,8 @@ class Database {
   [[nodiscard]] std::uint64_t size(std::string_view begin, std::string_view end);
   // Writes the memtable into a table, and compacts all tables with keys from `begin` through `end`:
   // what was deleted there gives its room back. Waits until it is done: only where the disk has a
-  // background thread. Any thread; others go on reading and writing meanwhile.
+  // background thread. Any thread; others go on reading and writing meanwhile: it lets a flush that
+  // is under way end first, for until then another switch of memtables would hold up all writes.
   void compact(std::string_view begin, std::string_view end);
   [[nodiscard]] FailStopEnv& env() const { return *env_; }
 

@@ -253,11 +253,30 @@ leveldb::Status FailStopEnv::CreateDir(const std::string& name) {
 }
 
 void FailStopEnv::Schedule(void (*function)(void*), void* argument) {
-  if (disk_.has_background_thread()) {
-    disk_.StartThread(function, argument);
-  } else {
-    disk_.Schedule(function, argument);
+  if (!disk_.has_background_thread()) return disk_.Schedule(function, argument);
+  struct Piece {
+    FailStopEnv* env;
+    void (*function)(void*);
+    void* argument;
+  };
+  {
+    const std::lock_guard lock(background_mutex_);
+    ++background_work_;
   }
+  disk_.StartThread(
+      [](void* given) {
+        const std::unique_ptr<Piece> piece(static_cast<Piece*>(given));
+        piece->function(piece->argument);
+        const std::lock_guard lock(piece->env->background_mutex_);
+        --piece->env->background_work_;
+        piece->env->background_done_.notify_all();
+      },
+      std::make_unique<Piece>(this, function, argument).release());
+}
+
+void FailStopEnv::await_background_work() {
+  std::unique_lock lock(background_mutex_);
+  background_done_.wait(lock, [this] { return background_work_ == 0; });
 }
 
 Status write_synced(FailStopEnv& env, const std::string& name, const std::string& bytes) {

@@ -18,6 +18,7 @@
 #include <leveldb/env.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -59,6 +60,8 @@ class FailStopEnv final : public leveldb::EnvWrapper {
  public:
   // Both must outlive this. One database, one FailStopEnv.
   FailStopEnv(Disk& disk, FailFlag& flag, WalUse wal_use = WalUse::syncs_rarely);
+  // The database is closed. Its last background work may be about to return.
+  ~FailStopEnv() override { await_background_work(); }
 
   leveldb::Status NewWritableFile(const std::string& name, leveldb::WritableFile** file) override;
   leveldb::Status NewAppendableFile(const std::string& name, leveldb::WritableFile** file) override;
@@ -68,6 +71,8 @@ class FailStopEnv final : public leveldb::EnvWrapper {
   leveldb::Status CreateDir(const std::string& name) override;
   // LevelDB asks for the next piece when the last one is done.
   void Schedule(void (*function)(void*), void* argument) override;
+  // Waits until no thread does any of it.
+  void await_background_work();
 
   [[nodiscard]] Disk& disk() { return disk_; }
   [[nodiscard]] FailFlag& flag() { return flag_; }
@@ -89,6 +94,9 @@ class FailStopEnv final : public leveldb::EnvWrapper {
   const WalUse wal_use_;
   std::atomic<std::uint64_t> synced_sequence_ = 0;
   std::atomic<std::uint64_t> wal_number_ = 0;
+  std::mutex background_mutex_;
+  std::condition_variable background_done_;
+  int background_work_ = 0;  // pieces under way
 };
 
 // Writes a file of our own, from nothing: durable when it returns. Error: fatal.

@@ -95,6 +95,7 @@ class Hunt {
     if (seed % 3 == 0) o.entries_per_message_max = 1;
     if (seed % 4 == 0) o.inflight_messages_max = 1;
     if (seed % 5 == 0) o.cached_bytes_max = 1;
+    if (seed % 7 < 3) o.batch_wait_max = Duration(0);
     if (seed % 2 == 0) return o;  // the log is never cut
     Prng prng = Prng(seed).split(2);
     const auto one_of = [&](std::initializer_list<std::size_t> sizes) {

@@ -89,6 +89,9 @@ class Story {
       }
       Options options;
       options.entries_per_message_max = c.number("entries", options.entries_per_message_max);
+      options.bytes_per_message_max = c.number("bytes", options.bytes_per_message_max);
+      if (c.named.contains("batch_wait_ms"))
+        options.batch_wait_max = std::chrono::milliseconds(c.number("batch_wait_ms", 0));
       options.log_cut_step_bytes = c.number("cut", options.log_cut_step_bytes);
       options.log_kept_bytes = c.number("kept", options.log_kept_bytes);
       options.log_kept_for_streams_bytes = c.number("streamed", options.log_kept_for_streams_bytes);
