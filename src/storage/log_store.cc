@@ -331,6 +331,8 @@ Status LevelDbLogStore::commit(const Change& change) {
   if (change.first != first()) {
     batch_.Put(kBoundsKey.slice(), encode({.first = change.first, .prev_term = change.prev_term}));
   }
+  // A reader that no longer finds what goes now is to find that it was truncated.
+  last_ = std::min(last(), change.last).value;
   if (Status written = database_.write(batch_, /*sync=*/true); !written) return written;
   first_ = change.first.value;
   prev_term_ = change.prev_term;

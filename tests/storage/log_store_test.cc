@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
+#include <thread>
 
 #include "src/base/checksum.h"
 #include "tests/storage/log_fixture.h"
@@ -563,42 +565,84 @@ TEST_F(LogStoreTest, AfterAnyFailureNothingIsWrittenAndNothingAcknowledgedIsLost
 }
 
 // On the machine's own disk, where LevelDB's background work has a thread.
-TEST(LogStoreOnThisMachine, GivesTheRoomOfWhatWasCutBack) {
-  std::string directory = testing::TempDir() + "raftkv-log-XXXXXX";
-  ASSERT_NE(::mkdtemp(directory.data()), nullptr);
-  const auto used = [&] {
+class LogStoreOnThisMachine : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_NE(::mkdtemp(directory_.data()), nullptr);
+    ASSERT_TRUE(LevelDbLogStore::create(env_, directory_ + "/log", {}));
+    ASSERT_TRUE(PromiseFile::create(env_, directory_, Promise{}));
+    auto promise = PromiseFile::open(env_, directory_);
+    ASSERT_TRUE(promise);
+    promise_ = std::make_unique<PromiseFile>(std::move(*promise));
+    auto log = LevelDbLogStore::open(env_, directory_ + "/log", *promise_);
+    ASSERT_TRUE(log);
+    log_ = std::move(*log);
+  }
+  void TearDown() override {
+    log_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+  [[nodiscard]] std::uintmax_t bytes_used() const {
     std::uintmax_t bytes = 0;
-    for (const auto& file : std::filesystem::directory_iterator(directory + "/log")) {
+    for (const auto& file : std::filesystem::directory_iterator(directory_ + "/log")) {
       bytes += file.file_size();
     }
     return bytes;
-  };
-  FailFlag flag;
-  FailStopEnv env(posix_disk(), flag);
-  ASSERT_TRUE(LevelDbLogStore::create(env, directory + "/log", {}));
-  ASSERT_TRUE(PromiseFile::create(env, directory, Promise{}));
-  auto promise = PromiseFile::open(env, directory);
-  ASSERT_TRUE(promise);
-  {
-    auto log = LevelDbLogStore::open(env, directory + "/log", *promise);
-    ASSERT_TRUE(log);
-    const std::string payload(64 << 10, 'x');
-    std::uint64_t index = 0;
-    for (int round = 1; round <= 3; ++round) {
-      for (int batch = 0; batch < 16; ++batch) {
-        raft::LogWrite write;
-        for (int i = 0; i < 32; ++i) write.entries.push_back(entry_of(1, ++index, payload));
-        ASSERT_TRUE((*log)->append({&write, 1}));
-      }
-      EXPECT_GT(used(), 32u << 20);
-      ASSERT_TRUE((*log)->prepare_cut());
-      ASSERT_TRUE((*log)->cut_before(Index(index - 15), Term(1)));
-      ASSERT_TRUE((*log)->free_cut());
-      EXPECT_LT(used(), 4u << 20) << round;
-      EXPECT_EQ((*log)->read(Index(index - 15), Index(index), ~std::size_t{0})->size(), 16u);
-    }
   }
-  std::filesystem::remove_all(directory);
+
+  std::string directory_ = testing::TempDir() + "raftkv-log-XXXXXX";
+  FailFlag flag_;
+  FailStopEnv env_{posix_disk(), flag_};
+  std::unique_ptr<PromiseFile> promise_;
+  std::unique_ptr<LevelDbLogStore> log_;
+};
+
+TEST_F(LogStoreOnThisMachine, GivesTheRoomOfWhatWasCutBack) {
+  const std::string payload(64 << 10, 'x');
+  std::uint64_t index = 0;
+  for (int round = 1; round <= 3; ++round) {
+    for (int batch = 0; batch < 16; ++batch) {
+      raft::LogWrite write;
+      for (int i = 0; i < 32; ++i) write.entries.push_back(entry_of(1, ++index, payload));
+      ASSERT_TRUE(log_->append({&write, 1}));
+    }
+    EXPECT_GT(bytes_used(), 32u << 20);
+    ASSERT_TRUE(log_->prepare_cut());
+    ASSERT_TRUE(log_->cut_before(Index(index - 15), Term(1)));
+    ASSERT_TRUE(log_->free_cut());
+    EXPECT_LT(bytes_used(), 4u << 20) << round;
+    EXPECT_EQ(log_->read(Index(index - 15), Index(index), ~std::size_t{0})->size(), 16u);
+  }
+}
+
+// A leader that has just fallen may still be read for a peer while its log is truncated.
+TEST_F(LogStoreOnThisMachine, NoReaderTakesATruncationForDamage) {
+  std::atomic<bool> done = false;
+  std::atomic<int> found = 0;
+  std::atomic<int> gone = 0;
+  std::jthread reader([&] {
+    for (Prng prng(3); !done;) {
+      const std::uint64_t from = prng.between(1, 40);
+      const auto entries = log_->read(Index(from), Index(from + prng.below(5)), 1 << 20);
+      ++(entries ? found : gone);
+      if (entries) {
+        EXPECT_EQ(entries->front().index(), Index(from));
+      } else {
+        EXPECT_EQ(entries.error().code, ErrorCode::not_found) << entries.error().message;
+      }
+    }
+  });
+  Prng prng(4);
+  Index last;
+  for (std::uint64_t term = 1; term <= 300 || found < 100 || gone < 100; ++term) {
+    const std::uint64_t kept = prng.below(last.value + 1);
+    const raft::LogWrite write =
+        overwrite_of(kept, std::vector<std::uint64_t>(prng.below(41 - kept), term));
+    last = Index(kept + write.entries.size());
+    ASSERT_TRUE(log_->append({&write, 1}));
+    ASSERT_EQ(log_->last(), last);
+  }
+  done = true;
 }
 
 }  // namespace
