@@ -5,6 +5,20 @@
 #include "src/base/check.h"
 
 namespace raftkv::kv {
+namespace {
+
+Result<std::optional<Value>> value_of(std::optional<std::string> stored) {
+  if (!stored) return std::nullopt;
+  const auto parts = parse_stored_value(*stored);
+  if (!parts) return failure(parts);
+  Value value{.bytes = {}, .index = parts->index};
+  const std::size_t size = parts->bytes.size();
+  value.bytes = std::move(*stored);
+  value.bytes.resize(size);
+  return value;
+}
+
+}  // namespace
 
 void StateMachine::begin(Batch& batch) {
   batch_ = &batch;
@@ -44,14 +58,16 @@ Result<std::optional<Value>> StateMachine::get(OrderedStore& store, std::string_
   stored_key(kUserSpace, key, stored_key_bytes);
   auto stored = store.get(stored_key_bytes);
   if (!stored) return failure(stored);
-  if (!*stored) return std::nullopt;
-  const auto parts = parse_stored_value(**stored);
-  if (!parts) return failure(parts);
-  Value value{.bytes = {}, .index = parts->index};
-  const std::size_t size = parts->bytes.size();
-  value.bytes = std::move(**stored);
-  value.bytes.resize(size);
-  return value;
+  return value_of(std::move(*stored));
+}
+
+std::optional<Result<std::optional<Value>>> StateMachine::get_at_once(OrderedStore& store,
+                                                                      std::string_view key) {
+  std::string stored_key_bytes;
+  stored_key(kUserSpace, key, stored_key_bytes);
+  std::optional<std::string> stored;
+  if (!store.get_at_once(stored_key_bytes, stored)) return std::nullopt;
+  return value_of(std::move(stored));
 }
 
 }  // namespace raftkv::kv

@@ -37,6 +37,9 @@ class StateMachine {
   // Reads a key from what has been written. Usable from another thread than begin() and execute()
   // if the store is.
   [[nodiscard]] static Result<std::optional<Value>> get(OrderedStore& store, std::string_view key);
+  // The same where it has to wait for nothing; nullopt: it would have to.
+  [[nodiscard]] static std::optional<Result<std::optional<Value>>> get_at_once(
+      OrderedStore& store, std::string_view key);
 
  private:
   [[nodiscard]] Result<bool> exists(std::string_view key);

@@ -81,6 +81,12 @@ class OrderedStore {
 
   // The value of a stored key; nullopt: not there. Errors: corrupt, fatal.
   [[nodiscard]] virtual Result<std::optional<std::string>> get(std::string_view key) = 0;
+  // The same where it has to wait for nothing, neither a disk nor a writer. False: it would have
+  // to. Any thread.
+  [[nodiscard]] virtual bool get_at_once(std::string_view /*key*/,
+                                         std::optional<std::string>& /*value*/) {
+    return false;
+  }
   // All of it or nothing, in order. Of what was not synced a crash leaves the first few, or all, or
   // none.
   [[nodiscard]] virtual Status write(const Batch& batch) = 0;

@@ -39,7 +39,10 @@ Host::Impl::Impl(HostOptions options, const raft::Identity& identity, raft::Reco
           },
           [this](const Status& status, Index through) { state_synced(status, through); }),
       reads_(ports.state_store, ports.read_worker, options_.read_batch_max,
-             [this](std::vector<Reads::Item>& items) { reads_done(items); }),
+             [this](std::vector<Reads::Item>& items) {
+               wake();
+               answer_reads(items);
+             }),
       fetches_(ports.log_store, ports.read_worker,
                [this](const Status& status, const raft::LogFetch& fetch,
                       std::vector<raft::Entry> entries) {
@@ -172,6 +175,8 @@ void Host::Impl::start_work(Time time) {
   apply_.start(time);
   intake_.start();
   reads_.start();
+  answer_reads(reads_.fetched());
+  reads_.fetched().clear();
   streams_.start();
   fetches_.start();
   cuts_.start();
@@ -230,8 +235,7 @@ void Host::Impl::state_synced(const Status& status, Index through) {
   if (takes_part()) raft_.state_synced(through, now());
 }
 
-void Host::Impl::reads_done(std::vector<Reads::Item>& items) {
-  wake();
+void Host::Impl::answer_reads(std::vector<Reads::Item>& items) {
   for (Reads::Item& item : items) {
     if (fatal_) return;
     if (item.value) {

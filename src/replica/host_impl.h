@@ -90,7 +90,7 @@ class Host::Impl {
   void log_done(const Status& status, raft::WriteId last);
   void apply_done(const Status& status, std::span<const raft::Entry> entries, ApplyResult& result);
   void state_synced(const Status& status, Index through);
-  void reads_done(std::vector<Reads::Item>& items);
+  void answer_reads(std::vector<Reads::Item>& items);
   void fetch_done(const Status& status, const raft::LogFetch& fetch,
                   std::vector<raft::Entry> entries);
 

@@ -27,10 +27,18 @@ void Reads::applied(Index index) {
 }
 
 void Reads::start() {
-  if (busy_ || allowed_.empty()) return;
+  for (; !allowed_.empty(); allowed_.pop_front()) {
+    Allowed& read = allowed_.front();
+    if (auto value = store_.get_at_once(read.key)) {
+      fetched_.push_back({read.handle, std::move(read.key), std::move(*value)});
+    } else {
+      cold_.push_back(std::move(read));
+    }
+  }
+  if (busy_ || cold_.empty()) return;
   busy_ = true;
-  for (; !allowed_.empty() && batch_.size() < batch_max_; allowed_.pop_front()) {
-    batch_.push_back({allowed_.front().handle, std::move(allowed_.front().key), {}});
+  for (; !cold_.empty() && batch_.size() < batch_max_; cold_.pop_front()) {
+    batch_.push_back({cold_.front().handle, std::move(cold_.front().key), {}});
   }
   worker_.run(
       [this]() -> Status {

@@ -1,5 +1,5 @@
-// Reads: from the moment the core (or the level) allows them until their values have been fetched,
-// in batches, by the read worker.
+// Reads: from the moment the core (or the level) allows them until their values have been fetched:
+// at once where nothing has to be waited for, else in batches, by the read worker.
 #pragma once
 
 #include <functional>
@@ -23,7 +23,7 @@ class Reads {
     std::string key;
     Result<std::optional<kv::Value>> value;
   };
-  // Gets a finished batch, on the loop. The items may be moved from.
+  // Gets what the worker has fetched, on the loop. The items may be moved from.
   using OnDone = std::move_only_function<void(std::vector<Item>&)>;
 
   // `store` and `worker` must outlive this, and this the worker's jobs.
@@ -36,8 +36,10 @@ class Reads {
   // indexes.
   void grant(Handle handle, std::string key, Index read_index, Index applied);
   void applied(Index index);
-  // Starts the next batch if none is under way.
+  // Fetches what is there at once, and starts the worker's next batch if none is under way.
   void start();
+  // What start() has fetched. To be cleared before the next one.
+  [[nodiscard]] std::vector<Item>& fetched() { return fetched_; }
 
   [[nodiscard]] bool idle() const { return !busy_; }
 
@@ -58,6 +60,8 @@ class Reads {
   OnDone on_done_;
   Ring<Granted> granted_;
   Ring<Allowed> allowed_;
+  std::vector<Item> fetched_;
+  Ring<Allowed> cold_;  // for the worker
   bool busy_ = false;
   std::vector<Item> batch_;  // the job's while busy_
 };

@@ -91,6 +91,10 @@ Result<std::optional<kv::Value>> StateStore::get(std::string_view key) {
   return kv::StateMachine::get(store_, key);
 }
 
+std::optional<Result<std::optional<kv::Value>>> StateStore::get_at_once(std::string_view key) {
+  return kv::StateMachine::get_at_once(store_, key);
+}
+
 Status StateStore::sync() {
   return store_.sync();
 }

@@ -45,6 +45,8 @@ class StateStore {
   [[nodiscard]] bool applies_at_once(std::span<const raft::Entry> entries);
   // Any thread but not during load().
   [[nodiscard]] Result<std::optional<kv::Value>> get(std::string_view key);
+  // The same where it has to wait for nothing; nullopt: it is a worker's.
+  [[nodiscard]] std::optional<Result<std::optional<kv::Value>>> get_at_once(std::string_view key);
   // Makes all that was applied before the call durable. Any thread, while others use this.
   [[nodiscard]] Status sync();
 

@@ -141,6 +141,10 @@ Result<std::optional<std::string>> StateDirectories::get(std::string_view key) {
   return current()->store().get(key);
 }
 
+bool StateDirectories::get_at_once(std::string_view key, std::optional<std::string>& value) {
+  return current()->store().get_at_once(key, value);
+}
+
 std::unique_ptr<kv::View> StateDirectories::view() {
   return std::make_unique<DirectoryView>(current());
 }

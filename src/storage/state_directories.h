@@ -43,6 +43,7 @@ class StateDirectories final : public kv::ReplaceableStore {
 
   // --- any thread ---
   [[nodiscard]] Result<std::optional<std::string>> get(std::string_view key) override;
+  [[nodiscard]] bool get_at_once(std::string_view key, std::optional<std::string>& value) override;
   [[nodiscard]] std::unique_ptr<kv::View> view() override;
   [[nodiscard]] bool writes_at_once() override;
   [[nodiscard]] Status sync() override;

@@ -70,12 +70,25 @@ class WriteBackStore::MergedView final : public kv::View {
   std::unique_ptr<kv::View> under_;
 };
 
+const std::optional<std::string>* WriteBackStore::find(std::string_view key) const {
+  for (const Changes* changes : {&latest_, &leaving_, &left_}) {
+    if (const auto found = changes->find(key); found != changes->end()) return &found->second;
+  }
+  return nullptr;
+}
+
+bool WriteBackStore::get_at_once(std::string_view key, std::optional<std::string>& value) {
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  const auto* const found = lock.owns_lock() ? find(key) : nullptr;
+  if (found == nullptr || (*found && (*found)->size() > kBytesAtOnce)) return false;
+  value = *found;
+  return true;
+}
+
 Result<std::optional<std::string>> WriteBackStore::get(std::string_view key) {
   {
     const std::lock_guard lock(mutex_);
-    for (const Changes* changes : {&latest_, &leaving_}) {
-      if (const auto found = changes->find(key); found != changes->end()) return found->second;
-    }
+    if (const auto* const found = find(key)) return *found;
   }
   // What leaves memory from now on is not of this key, or was written after this call began.
   return under_->get(key);
@@ -154,9 +167,10 @@ Status WriteBackStore::hand_on(bool sync) {
   std::ranges::sort(changes, {}, &LevelDbStore::StoredChange::first);
   // An error is fatal: they stay where readers find them.
   if (Status written = under_->write_stored(changes, sync); !written) return written;
-  Changes gone;
+  Changes gone;  // and is freed after the lock
   const std::lock_guard lock(mutex_);
-  gone.swap(leaving_);
+  gone.swap(left_);
+  left_.swap(leaving_);
   return {};
 }
 

@@ -24,8 +24,11 @@ namespace raftkv::storage {
 class WriteBackStore final : public kv::OrderedStore {
  public:
   // Bytes in memory above which a write hands them on itself, unsynced: nobody has synced for long.
-  // As much again may be on its way to LevelDB.
+  // As much again may be on its way to LevelDB, or be there already and stay for readers.
   static constexpr std::size_t kBytesMax = 16 << 20;
+
+  // A larger value takes too long to copy where others wait.
+  static constexpr std::size_t kBytesAtOnce = 64 << 10;
 
   explicit WriteBackStore(std::unique_ptr<LevelDbStore> under, std::size_t bytes_max = kBytesMax)
       : under_(std::move(under)), bytes_max_(bytes_max) {}
@@ -35,6 +38,8 @@ class WriteBackStore final : public kv::OrderedStore {
 
   // --- any thread ---
   [[nodiscard]] Result<std::optional<std::string>> get(std::string_view key) override;
+  // If it is of what was written lately: since the sync before the last, at least.
+  [[nodiscard]] bool get_at_once(std::string_view key, std::optional<std::string>& value) override;
   // Copies what is in memory: its bytes, for as long as the view lives.
   [[nodiscard]] std::unique_ptr<kv::View> view() override;
   // Half of the room is left to larger ones.
@@ -54,6 +59,8 @@ class WriteBackStore final : public kv::OrderedStore {
       std::unordered_map<std::string, std::optional<std::string>, Hash, std::equal_to<>>;
   class MergedView;
 
+  // With `mutex_` held. Null: it is not in memory.
+  [[nodiscard]] const std::optional<std::string>* find(std::string_view key) const;
   void note(const kv::Batch::Operation& operation);
   [[nodiscard]] Status hand_on(bool sync);
 
@@ -64,6 +71,7 @@ class WriteBackStore final : public kv::OrderedStore {
   std::mutex mutex_;       // of what follows
   Changes latest_;
   Changes leaving_;  // on their way into LevelDB; not changed until they are there
+  Changes left_;     // are there since the last sync: for readers only
   std::size_t latest_bytes_ = 0;
   std::string key_;  // these two are kept for their memory
   std::string value_;

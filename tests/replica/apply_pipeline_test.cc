@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <deque>
 #include <utility>
 #include <vector>
 
 #include "src/kv/command.h"
+#include "tests/replica/hand_worker.h"
 
 namespace raftkv::replica {
 namespace {
@@ -40,16 +40,6 @@ class SyncedStore final : public kv::ReplaceableStore {
   kv::MemoryStore memory_;
 };
 
-struct HandWorker final : Worker {
-  void run(Job job, Done done) override { jobs.emplace_back(std::move(job), std::move(done)); }
-  void run_one() {
-    auto [job, done] = std::move(jobs.front());
-    jobs.pop_front();
-    done(job());
-  }
-  std::deque<std::pair<Job, Done>> jobs;
-};
-
 class ApplyPipelineTest : public testing::Test {
  protected:
   // Entries of 100 bytes and a little.
@@ -66,12 +56,12 @@ class ApplyPipelineTest : public testing::Test {
   // Everything that the apply worker has, and what comes of it.
   void apply() {
     while (!worker_.jobs.empty()) {
-      worker_.run_one();
+      EXPECT_TRUE(worker_.pump());
       pipeline_.start(now_);
     }
   }
   void sync() {
-    upkeep_.run_one();
+    EXPECT_TRUE(upkeep_.pump());
     pipeline_.start(now_);
   }
 

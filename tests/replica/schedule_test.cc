@@ -88,8 +88,8 @@ class Schedule {
     const Level level = static_cast<Level>(world_.prng().below(3));
     const bool known = written(write.ticket) != nullptr;
     const std::string key = write.key;
-    asked_.push_back({world_.submit(name, get(key, level)), key, false,
-                      known && level == Level::consistent});
+    asked_.push_back(
+        {world_.submit(name, get(key, level)), key, false, known && level == Level::consistent});
   }
 
   void disturb_network() {

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <deque>
 #include <string>
 #include <utility>
 
@@ -10,24 +9,12 @@
 #include "src/replica/memory_log_store.h"
 #include "src/replica/snapshot_intake.h"
 #include "src/replica/snapshot_streams.h"
+#include "tests/replica/hand_worker.h"
 
 namespace raftkv::replica {
 namespace {
 
 using raft::StreamId;
-
-struct HandWorker final : Worker {
-  void run(Job job, Done done) override { jobs.emplace_back(std::move(job), std::move(done)); }
-  // Runs the first job; false: there is none.
-  bool pump() {
-    if (jobs.empty()) return false;
-    auto [job, done] = std::move(jobs.front());
-    jobs.pop_front();
-    done(job());
-    return true;
-  }
-  std::deque<std::pair<Job, Done>> jobs;
-};
 
 raft::Entry set_entry(std::uint64_t index, const std::string& key) {
   return raft::Entry::seal(

@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
+#include <latch>
 #include <memory>
+#include <thread>
 
 #include "src/storage/database.h"
 #include "tests/storage/test_disk.h"
@@ -192,6 +196,36 @@ TEST_F(FailStopEnvTest, ASyncedWriteMakesAllBeforeItDurableAcrossASwitchOfTheWal
   auto database = Database::open(env, "db", "/db", options);
   ASSERT_TRUE(database) << database.error().message;
   for (int i = 0; i < count; ++i) EXPECT_TRUE(database->get(std::to_string(i))->has_value()) << i;
+}
+
+TEST(FailStopEnvOnThisMachine, WaitsForItsBackgroundWork) {
+  struct Work {
+    std::latch may_end{1};
+    std::atomic<bool> done = false;
+  } work;
+  FailFlag flag;
+  FailStopEnv env(posix_disk(), flag);
+  env.await_background_work();  // there is none
+  env.Schedule(
+      [](void* given) {
+        Work& given_work = *static_cast<Work*>(given);
+        given_work.may_end.wait();
+        given_work.done = true;
+      },
+      &work);
+  std::latch waits(1);
+  bool was_done = false;
+  {
+    const std::jthread waiter([&] {
+      waits.count_down();
+      env.await_background_work();
+      was_done = work.done;
+    });
+    waits.wait();
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    work.may_end.count_down();
+  }
+  EXPECT_TRUE(was_done);
 }
 
 }  // namespace

@@ -95,6 +95,9 @@ TEST_F(WriteBackStoreTest, DoesWhatTheMemoryStoreDoes) {
     if (prng.chance(1, 20)) disk_.run_background_work();
     const std::string key = fmt::format("k{}", prng.below(30));
     ASSERT_EQ(store_->get(key).value(), memory.get(key).value()) << step;
+    if (std::optional<std::string> value; store_->get_at_once(key, value)) {
+      ASSERT_EQ(value, memory.get(key).value()) << step;
+    }
     if (prng.chance(1, 30)) views.push_back({store_->view(), memory.contents()});
     if (prng.chance(1, 30)) {
       const std::string from = fmt::format("k{}", prng.below(30));
@@ -114,6 +117,32 @@ TEST_F(WriteBackStoreTest, DoesWhatTheMemoryStoreDoes) {
   }
   EXPECT_EQ(kv::contents_digest(*store_).value(), kv::contents_digest(memory).value());
   views.clear();
+}
+
+// What was written since the sync before the last one is in memory.
+TEST_F(WriteBackStoreTest, WhatWasWrittenLatelyIsReadAtOnce) {
+  std::optional<std::string> value;
+  const auto at_once = [&](std::string_view key) { return store_->get_at_once(key, value); };
+  EXPECT_FALSE(at_once("ka"));
+  ASSERT_TRUE(put("a", "1", 1));
+  EXPECT_TRUE(at_once("ka"));
+  EXPECT_EQ(value, store_->get("ka").value());
+  ASSERT_TRUE(store_->sync());
+  EXPECT_TRUE(at_once("ka"));
+  kv::Batch batch;
+  batch.erase(kv::kUserSpace, "a");
+  batch.put(kv::kUserSpace, "large", std::string(WriteBackStore::kBytesAtOnce, 'x'), 2);
+  ASSERT_TRUE(store_->write(batch));
+  EXPECT_FALSE(at_once("klarge"));
+  EXPECT_TRUE(at_once("ka"));
+  EXPECT_EQ(value, std::nullopt) << "the erasure, not what left before it";
+  ASSERT_TRUE(store_->sync());
+  ASSERT_TRUE(put("b", "3", 3));
+  EXPECT_TRUE(at_once("ka"));
+  ASSERT_TRUE(store_->sync());
+  EXPECT_FALSE(at_once("ka"));
+  EXPECT_EQ(store_->get("ka").value(), std::nullopt);
+  EXPECT_TRUE(at_once("kb"));
 }
 
 TEST_F(WriteBackStoreTest, OnlyWhatWasSyncedSurvivesTheProcessAndThePower) {
