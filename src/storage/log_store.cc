@@ -68,9 +68,9 @@ Result<Bounds> decode_bounds(std::string_view bytes) {
   }
   const std::uint8_t version = reader.u8();
   if (version < kLogVersion) {
-    return failure(ErrorCode::unsupported,
-                   "log: written by an older version of raftkv, in a form that this one does not "
-                   "read; a backup made with that version can be restored with this one");
+    return failure(ErrorCode::invalid,
+                   "has a log of an older version of raftkv, which this one does not read: make a "
+                   "backup with that version, and restore it with this one");
   }
   if (version > kLogVersion || reader.raw(3) != std::string_view("\0\0\0", 3)) {
     return failure(ErrorCode::unsupported, "log: written by a newer version of raftkv");

@@ -131,7 +131,8 @@ TEST_F(WriteBackStoreTest, WhatWasWrittenLatelyIsReadAtOnce) {
   EXPECT_TRUE(at_once("ka"));
   kv::Batch batch;
   batch.erase(kv::kUserSpace, "a");
-  batch.put(kv::kUserSpace, "large", std::string(WriteBackStore::kBytesAtOnce, 'x'), 2);
+  const std::string large(WriteBackStore::kBytesAtOnce, 'x');
+  batch.put(kv::kUserSpace, "large", large, 2);
   ASSERT_TRUE(store_->write(batch));
   EXPECT_FALSE(at_once("klarge"));
   EXPECT_TRUE(at_once("ka"));
