@@ -366,20 +366,34 @@ class Shrinker {
     }
   }
 
-  // A few operations, drawn: where none can be left out alone, nearly all can at once.
+  // A few operations, drawn: where none can be left out alone, nearly all can at once; or where
+  // they had to fill a limit, with one that fewer fill.
   void few_operations() {
     Prng prng(1);
     for (const std::size_t wanted : {3, 6, 12, 25, 50}) {
-      const auto operations = size_of(best_.schedule).operations;
-      if (operations <= wanted * 2) return;
+      if (operations() <= wanted * 2) break;
       for (int draw = 0; draw < 3; ++draw) {
-        Options candidate = best_;
-        std::erase_if(candidate.schedule, [&](const Action& action) {
-          return is_operation(action.verb) && !prng.chance(wanted, operations);
-        });
-        if (attempt(std::move(candidate))) return;
+        if (attempt(with_a_few(wanted, prng))) return;
       }
     }
+    for (const std::size_t wanted : {3, 6, 12}) {
+      if (operations() <= wanted * 2) return;
+      for (const Strong& limit : smallest_limits()) {
+        Options candidate = with_a_few(wanted, prng);
+        if (set(candidate, limit) && attempt(std::move(candidate))) return;
+      }
+    }
+  }
+
+  [[nodiscard]] std::size_t operations() const { return size_of(best_.schedule).operations; }
+
+  [[nodiscard]] Options with_a_few(std::size_t wanted, Prng& prng) const {
+    const std::size_t all = operations();
+    Options candidate = best_;
+    std::erase_if(candidate.schedule, [&](const Action& action) {
+      return is_operation(action.verb) && !prng.chance(wanted, all);
+    });
+    return candidate;
   }
 
   void simplify_actions() {

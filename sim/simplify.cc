@@ -37,6 +37,15 @@ constexpr std::array<Strong, 8> kStrong = {{{"loss_ppm", 100'000},
                                             {"log_kept_for_streams_bytes", 0},
                                             {"snapshot_chunk_bytes", 100}}};
 
+constexpr std::array<Strong, 3> kSmallest = {
+    {{"inflight_messages_max", 1}, {"inflight_bytes_max", 200}, {"entries_per_message_max", 1}}};
+
+// One that `strong` may change: a count, or a size.
+std::uint64_t Options::* field_of(const Strong& strong) {
+  const auto field = std::ranges::find(option_fields(), strong.name, &OptionField::name);
+  return std::get<std::uint64_t Options::*>(field->member);
+}
+
 }  // namespace
 
 bool drop_node(Options& options, std::uint64_t number) {
@@ -100,10 +109,16 @@ std::span<const Strong> strong_conditions() {
 
 bool strengthen(Options& options, const Strong& strong) {
   static const Options kDefaults;
-  const auto field = std::ranges::find(option_fields(), strong.name, &OptionField::name);
-  auto* const member = std::get_if<std::uint64_t Options::*>(&field->member);
-  if (member == nullptr || options.*(*member) == kDefaults.*(*member)) return false;
-  return std::exchange(options.*(*member), strong.value) != strong.value;
+  const auto member = field_of(strong);
+  return options.*member != kDefaults.*member && set(options, strong);
+}
+
+std::span<const Strong> smallest_limits() {
+  return kSmallest;
+}
+
+bool set(Options& options, const Strong& strong) {
+  return std::exchange(options.*field_of(strong), strong.value) != strong.value;
 }
 
 }  // namespace raftkv::sim

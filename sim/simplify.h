@@ -19,13 +19,19 @@ bool drop_node(Options& options, std::uint64_t number);
 // What an action may be instead, the simplest first.
 [[nodiscard]] std::vector<Action> simpler(const Action& action);
 
-// What a condition that is needed may become, so that fewer operations and faults bring it about.
+// A value for an option that makes fewer operations and faults do.
 struct Strong {
   std::string_view name;
   std::uint64_t value;
 };
+// What a condition that is needed may become.
 [[nodiscard]] std::span<const Strong> strong_conditions();
 // False: it is as strong, or is the default and not needed.
 bool strengthen(Options& options, const Strong& strong);
+
+// Limits that one operation fills: what has to reach one takes as many operations as it is large.
+[[nodiscard]] std::span<const Strong> smallest_limits();
+// Whatever it was before. False: it is that.
+bool set(Options& options, const Strong& strong);
 
 }  // namespace raftkv::sim

@@ -60,6 +60,8 @@ constexpr std::array<MarkText, kMarks> kTexts = {{
     {Mark::stale_refusal_ignored, "stale refusal ignored", "§5.3", "a refusal came after what it refused had matched"},
     {Mark::proposals_waited_for_a_batch, "proposals waited for a batch", "diss. 10.2.2", "a leader held entries back while those before them were on their way to a majority"},
     {Mark::batch_took_too_long, "batch took too long", "diss. 10.2.2", "a batch was not committed in time: the next one left all the same"},
+    {Mark::batch_waited_for_clients, "batch waited for clients", "diss. 10.2.2", "a leader held entries back for those whose last ones it had just committed"},
+    {Mark::clients_stayed_away, "clients stayed away", "diss. 10.2.2", "of those too few proposed again in time: the batch left without them"},
     {Mark::append_refused_by_a_full_state_machine, "append refused by a full state machine", "rule 11", "a follower took no entries until it had applied those it had"},
     {Mark::write_refused_by_a_full_log, "write refused by a full log", "rule 11", "a leader took no writes until those it had were committed, or applied"},
     {Mark::commit_waited_for_the_own_term, "commit waited for the own term", "§5.4.2, Figure 8", "a majority held an entry of an earlier term, and it was not committed by counting"},

@@ -68,6 +68,8 @@ enum class Mark : std::uint8_t {
   stale_refusal_ignored,
   proposals_waited_for_a_batch,
   batch_took_too_long,
+  batch_waited_for_clients,
+  clients_stayed_away,
   append_refused_by_a_full_state_machine,
   write_refused_by_a_full_log,
   commit_waited_for_the_own_term,

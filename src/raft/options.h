@@ -23,7 +23,8 @@ struct Options {
 
   // What is proposed while a batch is on its way to a majority waits until it is committed, but no
   // longer than this: one sync, one message and one acknowledgement then do for all of it (diss.
-  // 10.2.2). 0: everything leaves at once.
+  // 10.2.2). Then it waits for those who were just answered, for as long as the batch took at most,
+  // and no longer than this either (Batching). 0: everything leaves at once.
   Duration batch_wait_max = 5ms;
 
   std::size_t entries_per_message_max = 4096;

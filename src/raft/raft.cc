@@ -247,7 +247,7 @@ Time Raft::next_deadline() const {
   if (role_ != Role::leader) return election_deadline_;
   Time next = heartbeat_deadline_;
   if (transfer_) next = std::min(next, transfer_->deadline);
-  if (batch_end_ < log_.last_index()) next = std::min(next, batch_deadline_);
+  if (batching_.end() < log_.last_index()) next = std::min(next, batching_.deadline());
   return next;
 }
 
@@ -271,21 +271,28 @@ void Raft::take_effects(Time now, Effects& out) {
 
 // Nothing waits for an idle cluster, nor where there is enough for a message of its own.
 void Raft::begin_batch(Time now) {
-  if (batch_end_ >= log_.last_index()) return;
-  const bool under_way = batch_end_ > commit_index_;
-  const bool full =
-      log_.bytes_between(batch_end_, log_.last_index()) >= options_.bytes_per_message_max;
-  if (under_way && !full && options_.batch_wait_max > Duration(0)) {
-    if (now < batch_deadline_) return mark(Mark::proposals_waited_for_a_batch);
-    mark(Mark::batch_took_too_long);
+  const Index last = log_.last_index();
+  const bool fills_a_message =
+      log_.bytes_between(batching_.end(), last) >= options_.bytes_per_message_max;
+  using Verdict = Batching::Verdict;
+  switch (batching_.decide(last, commit_index_, fills_a_message, options_.batch_wait_max, now)) {
+    case Verdict::nothing_new:
+    case Verdict::leaves:
+      return;
+    case Verdict::waits_for_commit:
+      return mark(Mark::proposals_waited_for_a_batch);
+    case Verdict::waits_for_clients:
+      return mark(Mark::batch_waited_for_clients);
+    case Verdict::leaves_overdue:
+      return mark(Mark::batch_took_too_long);
+    case Verdict::leaves_without_some:
+      return mark(Mark::clients_stayed_away);
   }
-  batch_end_ = log_.last_index();
-  batch_deadline_ = now + options_.batch_wait_max;
 }
 
 // The last entry that may be written and sent.
 Index Raft::leaving_through() const {
-  return role_ == Role::leader ? batch_end_ : log_.last_index();
+  return role_ == Role::leader ? batching_.end() : log_.last_index();
 }
 
 bool Raft::write_needed() const {
@@ -461,8 +468,7 @@ void Raft::become_leader(Time now) {
   // Commits what earlier leaders left, once it is committed itself (§5.4.2, §8).
   append_own(EntryDraft::copy_of(EntryKind::noop, {}));
   term_start_ = log_.last_index();
-  batch_end_ = term_start_;
-  batch_deadline_ = now + options_.batch_wait_max;
+  batching_.begin_term(term_start_, options_.batch_wait_max, now);
   for (auto& [id, progress] : progress_) progress.message_owed = true;
   heartbeat_deadline_ = now + options_.heartbeat_interval;
 }

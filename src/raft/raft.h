@@ -29,6 +29,7 @@
 #include "src/base/marks.h"
 #include "src/base/prng.h"
 #include "src/base/time.h"
+#include "src/raft/batching.h"
 #include "src/raft/configuration.h"
 #include "src/raft/effects.h"
 #include "src/raft/log.h"
@@ -329,8 +330,7 @@ class Raft {
   std::optional<Index> unsaved_truncate_;
   std::optional<SnapshotMeta> unsaved_snapshot_;
   WriteId hard_state_write_;  // the last write that carried a hard state
-  Index batch_end_;           // a leader's entries behind it have not left: neither to the disk nor
-  Time batch_deadline_{};     // to a peer, until it is committed or this time has come
+  Batching batching_;         // a leader's entries behind its end wait, for the disk and for peers
   std::vector<Gated> gated_;
 
   // Volatile state on all servers.

@@ -83,6 +83,25 @@ TEST(Shrink, MakesAConditionStrongerWhereFewerOperationsDoThen) {
   EXPECT_EQ(shrunk->options.schedule.size(), 3u) << print(shrunk->options);
 }
 
+TEST(Shrink, MakesALimitSmallWhereFewerOperationsReachItThen) {
+  // Fails when the messages on their way have filled what may be on its way to a peer.
+  const auto judge = [](const Options& options, std::string_view /*target*/) {
+    std::uint64_t puts = 0;
+    for (const Action& action : options.schedule) {
+      if (action.verb == Verb::put && ++puts == options.inflight_messages_max)
+        return Judged{.invariant = "I3", .at = std::max<Instant>(action.at, 1ms), .events = 100};
+    }
+    return Judged{.invariant = {}, .at = options.duration, .events = 100};
+  };
+  Options drawn = draw_options(3, {.voters = 3, .duration = 20s});
+  drawn.inflight_messages_max = Options().inflight_messages_max;
+  ASSERT_FALSE(judge(drawn, {}).invariant.empty());
+  const auto shrunk = shrink(drawn, {.judge = judge});
+  ASSERT_TRUE(shrunk);
+  EXPECT_EQ(shrunk->options.inflight_messages_max, 1u);
+  EXPECT_EQ(size_of(shrunk->options.schedule).operations, 1u) << print(shrunk->options);
+}
+
 TEST(Shrink, FindsTheSeedThatAFailureNeeds) {
   // What is left of the luck stands in the seed.
   const auto judge = [](const Options& options, std::string_view target) {
