@@ -113,7 +113,8 @@ void RespondWritten(benchmark::State& state) {
 BENCHMARK(RespondWritten);
 
 void RespondRead(benchmark::State& state) {
-  respond(state, {.kind = Context::Kind::read, .raw = true, .key = "key-000000001234", .target = {}},
+  respond(state,
+          {.kind = Context::Kind::read, .raw = true, .key = "key-000000001234", .target = {}},
           replica::ReadResult{.value = kv::Value{.bytes = std::string(256, 'v'), .index = 77}});
 }
 BENCHMARK(RespondRead);

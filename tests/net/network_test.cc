@@ -415,7 +415,8 @@ TEST_F(NetworkTest, SaysWhatIsWrongWithAnAddress) {
   const Node second(loop, first.address());
   ASSERT_TRUE(second.failed);
   EXPECT_EQ(second.failed->code, raftkv::ErrorCode::unavailable);
-  EXPECT_NE(second.failed->message.find("another process"), std::string::npos) << second.failed->message;
+  EXPECT_NE(second.failed->message.find("another process"), std::string::npos)
+      << second.failed->message;
   EXPECT_FALSE(can_listen(loop, first.address()));
   EXPECT_TRUE(can_listen(loop, "127.0.0.1:0"));
 
