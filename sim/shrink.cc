@@ -33,6 +33,7 @@ constexpr std::size_t kCacheMax = 1u << 16;
 // others.
 constexpr std::string_view kOfHistory = "I13 (history)";
 constexpr std::uint64_t kNodeWorth = 20;  // percent
+constexpr std::size_t kFew = 10;          // faults that a person can follow
 constexpr Duration kCompressMin = 100ms;  // shorter gaps between actions read well as they are
 
 using Change = std::function<bool(Options&)>;  // false: there is nothing to change
@@ -99,6 +100,8 @@ class Shrinker {
   bool run_passes() {
     for (const std::uint64_t effort : kEfforts) {
       effort_ = effort;
+      long_moments();
+      bool first = true;
       Options before;
       do {
         before = best_;
@@ -107,7 +110,10 @@ class Shrinker {
         exaggerate();
         kinds();
         nodes();
-        few_operations();
+        few(true);
+        small_limits();
+        few(false);
+        if (std::exchange(first, false)) long_moments();
         drop_actions(false);
         drop_actions(true);
         simplify_actions();
@@ -366,32 +372,47 @@ class Shrinker {
     }
   }
 
-  // A few operations, drawn: where none can be left out alone, nearly all can at once; or where
-  // they had to fill a limit, with one that fewer fill.
-  void few_operations() {
+  // A few operations, or faults, drawn: where none can be left out alone, nearly all can at once.
+  void few(bool operations) {
     Prng prng(1);
     for (const std::size_t wanted : {3, 6, 12, 25, 50}) {
-      if (operations() <= wanted * 2) break;
+      if (count(operations) <= wanted * 2) return;
       for (int draw = 0; draw < 3; ++draw) {
-        if (attempt(with_a_few(wanted, prng))) return;
+        if (attempt(with_a_few(operations, wanted, prng))) return;
       }
     }
+  }
+
+  // Where operations had to fill a limit, a few fill a smaller one.
+  void small_limits() {
+    Prng prng(1);
     for (const std::size_t wanted : {3, 6, 12}) {
-      if (operations() <= wanted * 2) return;
+      if (count(true) <= wanted * 2) return;
       for (const Strong& limit : smallest_limits()) {
-        Options candidate = with_a_few(wanted, prng);
+        Options candidate = with_a_few(true, wanted, prng);
         if (set(candidate, limit) && attempt(std::move(candidate))) return;
       }
     }
   }
 
-  [[nodiscard]] std::size_t operations() const { return size_of(best_.schedule).operations; }
+  // Where much was done to hit one moment, a little hits a longer one: what follows drops the rest.
+  void long_moments() {
+    if (count(false) <= kFew) return;
+    for (const Slow& slow : slow_times()) {
+      attempt([&](Options& options) { return slow_down(options, slow); }, kNodeWorth);
+    }
+  }
 
-  [[nodiscard]] Options with_a_few(std::size_t wanted, Prng& prng) const {
-    const std::size_t all = operations();
+  [[nodiscard]] std::size_t count(bool operations) const {
+    const ScheduleSize size = size_of(best_.schedule);
+    return operations ? size.operations : size.faults;
+  }
+
+  [[nodiscard]] Options with_a_few(bool operations, std::size_t wanted, Prng& prng) const {
+    const std::size_t all = count(operations);
     Options candidate = best_;
     std::erase_if(candidate.schedule, [&](const Action& action) {
-      return is_operation(action.verb) && !prng.chance(wanted, all);
+      return is_operation(action.verb) == operations && !prng.chance(wanted, all);
     });
     return candidate;
   }

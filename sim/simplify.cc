@@ -40,6 +40,10 @@ constexpr std::array<Strong, 8> kStrong = {{{"loss_ppm", 100'000},
 constexpr std::array<Strong, 3> kSmallest = {
     {{"inflight_messages_max", 1}, {"inflight_bytes_max", 200}, {"entries_per_message_max", 1}}};
 
+// Well below the default timeouts.
+constexpr std::array<Slow, 2> kSlow = {{{&Options::sync_min, &Options::sync_max, 10ms, 30ms},
+                                        {&Options::latency_min, &Options::latency_max, 5ms, 15ms}}};
+
 // One that `strong` may change: a count, or a size.
 std::uint64_t Options::* field_of(const Strong& strong) {
   const auto field = std::ranges::find(option_fields(), strong.name, &OptionField::name);
@@ -111,6 +115,16 @@ bool strengthen(Options& options, const Strong& strong) {
   static const Options kDefaults;
   const auto member = field_of(strong);
   return options.*member != kDefaults.*member && set(options, strong);
+}
+
+std::span<const Slow> slow_times() {
+  return kSlow;
+}
+
+bool slow_down(Options& options, const Slow& slow) {
+  const bool least = std::exchange(options.*slow.min, slow.least) != slow.least;
+  const bool most = std::exchange(options.*slow.max, slow.most) != slow.most;
+  return least || most;
 }
 
 std::span<const Strong> smallest_limits() {

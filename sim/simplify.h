@@ -29,6 +29,18 @@ struct Strong {
 // False: it is as strong, or is the default and not needed.
 bool strengthen(Options& options, const Strong& strong);
 
+// Disks and messages so slow that what has to happen meanwhile happens: else it may take dozens of
+// tries to hit the moment.
+struct Slow {
+  Duration Options::* min;
+  Duration Options::* max;
+  Duration least;
+  Duration most;
+};
+[[nodiscard]] std::span<const Slow> slow_times();
+// False: they are as slow.
+bool slow_down(Options& options, const Slow& slow);
+
 // Limits that one operation fills: what has to reach one takes as many operations as it is large.
 [[nodiscard]] std::span<const Strong> smallest_limits();
 // Whatever it was before. False: it is that.

@@ -102,6 +102,41 @@ TEST(Shrink, MakesALimitSmallWhereFewerOperationsReachItThen) {
   EXPECT_EQ(size_of(shrunk->options.schedule).operations, 1u) << print(shrunk->options);
 }
 
+TEST(Shrink, MakesAMomentLongWhereOneFaultHitsItThen) {
+  // One kill does where a sync takes long; else it takes eleven for one of them to come during one.
+  const auto judge = [](const Options& options, std::string_view /*target*/) {
+    int needed = options.sync_min >= 10ms ? 1 : 11;
+    for (const Action& action : options.schedule) {
+      if (action.verb == Verb::kill && --needed == 0)
+        return Judged{.invariant = "I3", .at = std::max<Instant>(action.at, 1ms), .events = 100};
+    }
+    return Judged{.invariant = {}, .at = options.duration, .events = 100};
+  };
+  Options drawn;
+  drawn.voters = 2;
+  drawn.schedule.assign(15, Action{.at = 1s, .verb = Verb::kill, .who = {Who::Kind::node, 1}});
+  ASSERT_FALSE(judge(drawn, {}).invariant.empty());
+  const auto shrunk = shrink(drawn, {.judge = judge});
+  ASSERT_TRUE(shrunk);
+  EXPECT_GE(shrunk->options.sync_min, 10ms);
+  EXPECT_EQ(shrunk->options.schedule.size(), 1u) << print(shrunk->options);
+}
+
+TEST(Shrink, KeepsAFewFaultsWhereNoneCanGoAlone) {
+  // Between four and forty kills there is no failure: dropping them one by one ends at once.
+  const auto judge = [](const Options& options, std::string_view /*target*/) {
+    const auto kills = std::ranges::count(options.schedule, Verb::kill, &Action::verb);
+    if ((kills < 1 || kills > 4) && kills < 40)
+      return Judged{.invariant = {}, .at = options.duration, .events = 100};
+    return Judged{.invariant = "I3", .at = options.schedule.back().at, .events = 100};
+  };
+  Options drawn;
+  drawn.schedule.assign(40, Action{.at = 1s, .verb = Verb::kill, .who = {Who::Kind::node, 1}});
+  const auto shrunk = shrink(drawn, {.judge = judge});
+  ASSERT_TRUE(shrunk);
+  EXPECT_EQ(shrunk->options.schedule.size(), 1u) << print(shrunk->options);
+}
+
 TEST(Shrink, FindsTheSeedThatAFailureNeeds) {
   // What is left of the luck stands in the seed.
   const auto judge = [](const Options& options, std::string_view target) {
