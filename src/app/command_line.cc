@@ -49,13 +49,13 @@ struct Parsed {
 
 void add_duration(CLI::App& app, const std::string& flag, Duration& into, const std::string& help,
                   const std::string& environment) {
-  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(into).count();
+  const auto us = std::chrono::duration_cast<std::chrono::microseconds>(into).count();
   app.add_option_function<std::string>(
          flag, [&into](const std::string& text) { into = parse_duration(text).value_or(into); },
          help)
       ->type_name("TIME")
       ->check(duration_check)
-      ->default_str(fmt::format("{}ms", ms))
+      ->default_str(us % 1000 == 0 ? fmt::format("{}ms", us / 1000) : fmt::format("{}us", us))
       ->envname(environment);
 }
 
@@ -142,6 +142,10 @@ void add_serve(CLI::App& app, Parsed& parsed) {
                "RAFTKV_JOIN_TIMEOUT");
   add_duration(serve, "--stop-timeout", options.stop_timeout, "how long a clean stop may take",
                "RAFTKV_STOP_TIMEOUT");
+  add_duration(serve, "--busy-poll", options.busy_poll,
+               "how long a thread looks for more work before it sleeps, while work comes quickly;\n"
+               "0us where CPU time is dearer than latency",
+               "RAFTKV_BUSY_POLL");
   serve
       .add_option("--log-format", parsed.log_format,
                   "text or json, one line an event, to standard error")

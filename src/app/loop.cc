@@ -52,7 +52,10 @@ void Loop::run() {
       ++inputs_;
     } else if (turn_asked_) {
       turn();
+    } else if (busy_poll_([this] { return context_.poll_one() > 0; })) {
+      ++inputs_;
     } else if (context_.run_one() > 0) {
+      busy_poll_.slept();
       ++inputs_;
     } else {
       return;

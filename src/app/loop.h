@@ -6,6 +6,8 @@
 //      write, a client its answer
 //   2. inputs, one by one: requests, frames, timers
 //   3. a turn when no input is ready or a few have been taken; before the latter, what peers sent
+//
+// With nothing of these to do it looks for a moment, if inputs have come quickly, and then sleeps.
 #pragma once
 
 #include <atomic>
@@ -16,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "src/app/busy_poll.h"
 #include "src/replica/ports.h"
 
 namespace raftkv::app {
@@ -26,12 +29,15 @@ class Loop {
   // fewer: each waits for less.
   static constexpr std::size_t kInputsPerTurn = 32;
 
-  // `context` must outlive it, and is run by nobody else while run() does.
-  explicit Loop(boost::asio::io_context& context) : context_(context) {}
+  // `context` must outlive it, and is run by nobody else while run() does. `busy_poll`: for how
+  // long the loop, and the workers that report to it, look for work before they sleep.
+  explicit Loop(boost::asio::io_context& context, Duration busy_poll = {})
+      : context_(context), busy_poll_limit_(busy_poll), busy_poll_(busy_poll) {}
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
   [[nodiscard]] boost::asio::io_context& context() { return context_; }
+  [[nodiscard]] Duration busy_poll_limit() const { return busy_poll_limit_; }
 
   // What to call: `turn` is Host::turn and what goes with it; `peers` looks whether peers have sent
   // something, out of turn. Before run(); both outlive its last run.
@@ -56,6 +62,8 @@ class Loop {
   bool turn_asked_ = false;
   bool urgent_ = false;     // workers have reported since the last turn
   std::size_t inputs_ = 0;  // since the last turn
+  const Duration busy_poll_limit_;
+  BusyPoll<> busy_poll_;
 
   std::mutex mutex_;  // of the next line
   Reports reports_;

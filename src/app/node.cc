@@ -44,7 +44,7 @@ replica::HostOptions host_options(const ServeOptions& options, const storage::Op
 Node::Node(boost::asio::io_context& context, const ServeOptions& options,
            storage::OpenedNode& opened, std::unique_ptr<net::Network> network)
     : context_(context),
-      loop_(context),
+      loop_(context, options.busy_poll),
       options_(options),
       opened_(opened),
       clock_(loop_),

@@ -78,6 +78,7 @@ Status check_timing(const ServeOptions& options) {
     return invalid("--heartbeat must be at least 5ms and at most a third of --election-timeout");
   }
   if (options.request_timeout < 10ms) return invalid("--request-timeout must be at least 10ms");
+  if (options.busy_poll > 10ms) return invalid("--busy-poll must be at most 10ms");
   return {};
 }
 
@@ -113,6 +114,7 @@ Result<Duration> parse_duration(std::string_view text) {
   const auto [stop, error] = std::from_chars(text.data(), end, count);
   const std::string_view unit(stop, static_cast<std::size_t>(end - stop));
   if (error == std::errc() && count <= 1'000'000) {
+    if (unit == "us") return Duration(std::chrono::microseconds(count));
     if (unit == "ms") return Duration(std::chrono::milliseconds(count));
     if (unit == "s") return Duration(std::chrono::seconds(count));
     if (unit == "m") return Duration(std::chrono::minutes(count));

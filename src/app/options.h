@@ -38,6 +38,7 @@ struct ServeOptions {
   Duration request_timeout = 5s;
   Duration join_timeout = 30s;
   Duration stop_timeout = 5s;
+  Duration busy_poll = 200us;
   std::size_t value_size_max = kv::kValueSizeMaxDefault;
   std::size_t log_kept_bytes = raft::Options{}.log_kept_bytes;
 };
@@ -127,7 +128,7 @@ using Command = std::variant<InitOptions, ServeOptions, InspectOptions, CheckOpt
 [[nodiscard]] Status validate(const InitOptions& options);
 [[nodiscard]] Status validate(const ServeOptions& options);
 
-// "250ms", "2s", "1m". Errors: invalid.
+// "200us", "250ms", "2s", "1m". Errors: invalid.
 [[nodiscard]] Result<Duration> parse_duration(std::string_view text);
 // HOST:PORT of "http://HOST:PORT/" or "HOST:PORT". Errors: invalid.
 [[nodiscard]] Result<std::string> parse_endpoint(std::string_view text);

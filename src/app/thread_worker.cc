@@ -47,13 +47,17 @@ void ThreadWorker::stop() {
 
 void ThreadWorker::work() {
   std::vector<Task> taken;
+  BusyPoll<> busy_poll(loop_.busy_poll_limit());
   for (;;) {
+    const bool given =
+        busy_poll([this] { return unfinished_.load(std::memory_order_relaxed) > 0; });
     {
       std::unique_lock lock(mutex_);
       wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
       if (queue_.empty()) return;
       std::swap(taken, queue_);
     }
+    if (!given) busy_poll.slept();
     for (Task& task : taken) {
       Status status = task.job();
       loop_.report(std::move(task.done), std::move(status));

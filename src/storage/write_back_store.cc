@@ -7,9 +7,6 @@
 namespace raftkv::storage {
 namespace {
 
-// A key, its value and their place in the table, about.
-constexpr std::size_t kOverhead = 64;
-
 using Change = std::pair<std::string, std::optional<std::string>>;
 
 }  // namespace
@@ -74,7 +71,7 @@ const std::optional<std::string>* WriteBackStore::find(std::string_view key) con
   for (const Changes* changes : {&latest_, &leaving_, &left_}) {
     if (const auto found = changes->find(key); found != changes->end()) return &found->second;
   }
-  return nullptr;
+  return read_.find(key);
 }
 
 bool WriteBackStore::get_at_once(std::string_view key, std::optional<std::string>& value) {
@@ -86,12 +83,18 @@ bool WriteBackStore::get_at_once(std::string_view key, std::optional<std::string
 }
 
 Result<std::optional<std::string>> WriteBackStore::get(std::string_view key) {
+  std::uint64_t batches = 0;
   {
     const std::lock_guard lock(mutex_);
     if (const auto* const found = find(key)) return *found;
+    batches = batches_;
   }
   // What leaves memory from now on is not of this key, or was written after this call began.
-  return under_->get(key);
+  auto value = under_->get(key);
+  if (!value || (*value && (*value)->size() > kBytesAtOnce)) return value;
+  const std::lock_guard lock(mutex_);
+  if (batches == batches_) read_.put(key, *value);
+  return value;
 }
 
 std::unique_ptr<kv::View> WriteBackStore::view() {
@@ -115,6 +118,7 @@ Status WriteBackStore::write(const kv::Batch& batch) {
   bool full = false;
   {
     const std::lock_guard lock(mutex_);
+    ++batches_;
     for (const auto& operation : batch.operations()) note(operation);
     full = latest_bytes_ > bytes_max_;
   }
@@ -129,10 +133,11 @@ bool WriteBackStore::writes_at_once() {
 
 void WriteBackStore::note(const kv::Batch::Operation& operation) {
   kv::stored_key(operation.space, operation.key, key_);
+  if (!read_.empty()) read_.erase(key_);
   auto found = latest_.find(std::string_view(key_));
   if (found == latest_.end()) {
     found = latest_.try_emplace(key_).first;
-    latest_bytes_ += kOverhead + key_.size();
+    latest_bytes_ += memory_of(key_, std::nullopt);
   } else if (found->second) {
     latest_bytes_ -= found->second->size();
   }

@@ -3,21 +3,22 @@
 // Nothing needs the state on the disk at once: the log redoes what it lost. If each write went into
 // LevelDB, a key that changes often would go as often into a WAL, a memtable and a table, to be
 // thrown away by a compaction. Here only what a key holds at a sync goes there, in one batch. So
-// the death of a process, too, loses what was not synced.
+// the death of a process, too, loses what was not synced. What was read from LevelDB stays in
+// memory as well, so that a key that is read often waits for no thread.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 
-#include "src/base/checksum.h"
 #include "src/base/result.h"
 #include "src/kv/store.h"
 #include "src/storage/ordered_store.h"
+#include "src/storage/read_cache.h"
 
 namespace raftkv::storage {
 
@@ -26,6 +27,8 @@ class WriteBackStore final : public kv::OrderedStore {
   // Bytes in memory above which a write hands them on itself, unsynced: nobody has synced for long.
   // As much again may be on its way to LevelDB, or be there already and stay for readers.
   static constexpr std::size_t kBytesMax = 16 << 20;
+  // Bytes of what was read from LevelDB and is kept.
+  static constexpr std::size_t kReadBytesMax = 8 << 20;
 
   // A larger value takes too long to copy where others wait.
   static constexpr std::size_t kBytesAtOnce = 64 << 10;
@@ -38,7 +41,8 @@ class WriteBackStore final : public kv::OrderedStore {
 
   // --- any thread ---
   [[nodiscard]] Result<std::optional<std::string>> get(std::string_view key) override;
-  // If it is of what was written lately: since the sync before the last, at least.
+  // If it is of what was written lately (since the sync before the last, at least) or read by
+  // get().
   [[nodiscard]] bool get_at_once(std::string_view key, std::optional<std::string>& value) override;
   // Copies what is in memory: its bytes, for as long as the view lives.
   [[nodiscard]] std::unique_ptr<kv::View> view() override;
@@ -50,13 +54,7 @@ class WriteBackStore final : public kv::OrderedStore {
   [[nodiscard]] Status write(const kv::Batch& batch) override;
 
  private:
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view key) const { return checksum64(key); }
-  };
-  // Stored keys and values; nullopt: erased.
-  using Changes =
-      std::unordered_map<std::string, std::optional<std::string>, Hash, std::equal_to<>>;
+  using Changes = StoredValues;  // nullopt: erased
   class MergedView;
 
   // With `mutex_` held. Null: it is not in memory.
@@ -72,6 +70,9 @@ class WriteBackStore final : public kv::OrderedStore {
   Changes latest_;
   Changes leaving_;  // on their way into LevelDB; not changed until they are there
   Changes left_;     // are there since the last sync: for readers only
+  // As LevelDB has them, and not written since: a write takes a key out.
+  ReadCache read_{kReadBytesMax};
+  std::uint64_t batches_ = 0;  // that were written
   std::size_t latest_bytes_ = 0;
   std::string key_;  // these two are kept for their memory
   std::string value_;

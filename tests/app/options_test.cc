@@ -122,6 +122,8 @@ TEST(CommandLine, UnderstandsServe) {
                                              "20ms",
                                              "--request-timeout",
                                              "2s",
+                                             "--busy-poll",
+                                             "50us",
                                              "--log-kept-bytes",
                                              "1000000"});
   EXPECT_EQ(options.id, "node02");
@@ -133,6 +135,7 @@ TEST(CommandLine, UnderstandsServe) {
   EXPECT_EQ(options.election_timeout, 250ms);
   EXPECT_EQ(options.heartbeat_interval, 20ms);
   EXPECT_EQ(options.request_timeout, 2s);
+  EXPECT_EQ(options.busy_poll, 50us);
   EXPECT_EQ(options.log_kept_bytes, 1'000'000u);
 }
 
@@ -140,6 +143,7 @@ TEST(CommandLine, DefaultsAreTheDesigns) {
   const auto serve = parsed<ServeOptions>({"serve", "--data", "d"});
   EXPECT_EQ(serve.election_timeout, 1s);
   EXPECT_EQ(serve.heartbeat_interval, 100ms);
+  EXPECT_EQ(serve.busy_poll, 200us);
   EXPECT_FALSE(serve.forward);
   const auto init = parsed<InitOptions>({"init", "--data", "d", "--id", "n"});
   EXPECT_EQ(init.http, "127.0.0.1:8091");
@@ -236,6 +240,7 @@ TEST(InitOptions, NameTheNodeAndWhereItIs) {
 }
 
 TEST(Durations, HaveAUnit) {
+  EXPECT_EQ(*parse_duration("200us"), 200us);
   EXPECT_EQ(*parse_duration("250ms"), 250ms);
   EXPECT_EQ(*parse_duration("2s"), 2s);
   EXPECT_EQ(*parse_duration("1m"), 60s);

@@ -40,19 +40,20 @@ class TestSequentialFile final : public leveldb::SequentialFile {
 
 class TestRandomAccessFile final : public leveldb::RandomAccessFile {
  public:
-  TestRandomAccessFile(std::string bytes, std::shared_ptr<std::uint64_t> bytes_read)
-      : bytes_(std::move(bytes)), bytes_read_(std::move(bytes_read)) {}
+  TestRandomAccessFile(std::string bytes, std::shared_ptr<TestDisk::Reads> reads)
+      : bytes_(std::move(bytes)), reads_(std::move(reads)) {}
   leveldb::Status Read(std::uint64_t offset, size_t n, leveldb::Slice* result,
                        char* scratch) const override {
     const std::size_t size = offset < bytes_.size() ? bytes_.copy(scratch, n, offset) : 0;
     *result = {scratch, size};
-    *bytes_read_ += size;
+    reads_->bytes += size;
+    if (reads_->hook) reads_->hook();
     return leveldb::Status::OK();
   }
 
  private:
   std::string bytes_;
-  std::shared_ptr<std::uint64_t> bytes_read_;
+  std::shared_ptr<TestDisk::Reads> reads_;
 };
 
 }  // namespace
@@ -181,7 +182,7 @@ leveldb::Status TestDisk::NewRandomAccessFile(const std::string& name,
                                               leveldb::RandomAccessFile** file) {
   const auto node = find(name);
   if (node == nullptr) return missing(name);
-  *file = new TestRandomAccessFile(node->bytes, bytes_read_);
+  *file = new TestRandomAccessFile(node->bytes, reads_);
   return leveldb::Status::OK();
 }
 

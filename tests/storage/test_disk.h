@@ -17,6 +17,12 @@ namespace raftkv::storage {
 
 class TestDisk final : public Disk {
  public:
+  // Of files that were opened for random access; the files outlive the disk.
+  struct Reads {
+    std::uint64_t bytes = 0;
+    std::function<void()> hook;
+  };
+
   TestDisk();
 
   // --- faults ---
@@ -42,7 +48,9 @@ class TestDisk final : public Disk {
   [[nodiscard]] std::vector<std::string> files() const;
   [[nodiscard]] std::string contents(const std::string& path) const;
   // Bytes read from files that were opened for random access (tables).
-  [[nodiscard]] std::uint64_t bytes_read() const { return *bytes_read_; }
+  [[nodiscard]] std::uint64_t bytes_read() const { return reads_->bytes; }
+  // Called after each read of such a file, before the reader has the bytes.
+  void on_read(std::function<void()> hook) { reads_->hook = std::move(hook); }
   // Makes the file if there is none.
   void set_contents(const std::string& path, std::string bytes);
   // Everything below this directory becomes as it is on the other disk.
@@ -99,7 +107,7 @@ class TestDisk final : public Disk {
   std::string fail_only_;
   std::function<void()> hook_;
   std::uint64_t now_ = 0;
-  std::shared_ptr<std::uint64_t> bytes_read_ = std::make_shared<std::uint64_t>(0);
+  std::shared_ptr<Reads> reads_ = std::make_shared<Reads>();
 };
 
 }  // namespace raftkv::storage

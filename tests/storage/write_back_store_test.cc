@@ -94,6 +94,9 @@ TEST_F(WriteBackStoreTest, DoesWhatTheMemoryStoreDoes) {
     }
     if (prng.chance(1, 20)) disk_.run_background_work();
     const std::string key = fmt::format("k{}", prng.below(30));
+    if (std::optional<std::string> value; store_->get_at_once(key, value)) {
+      ASSERT_EQ(value, memory.get(key).value()) << step;
+    }
     ASSERT_EQ(store_->get(key).value(), memory.get(key).value()) << step;
     if (std::optional<std::string> value; store_->get_at_once(key, value)) {
       ASSERT_EQ(value, memory.get(key).value()) << step;
@@ -144,6 +147,55 @@ TEST_F(WriteBackStoreTest, WhatWasWrittenLatelyIsReadAtOnce) {
   EXPECT_FALSE(at_once("ka"));
   EXPECT_EQ(store_->get("ka").value(), std::nullopt);
   EXPECT_TRUE(at_once("kb"));
+}
+
+TEST_F(WriteBackStoreTest, WhatWasReadOnceIsReadAtOnceUntilItIsWritten) {
+  ASSERT_TRUE(put("a", "1", 1));
+  ASSERT_TRUE(store_->sync());
+  store_.reset();
+  store_ = open_on(env_, "/state-1");
+  std::optional<std::string> value;
+  const auto at_once = [&](std::string_view key) { return store_->get_at_once(key, value); };
+  EXPECT_FALSE(at_once("ka"));
+  const auto stored = store_->get("ka").value();
+  ASSERT_TRUE(stored);
+  EXPECT_TRUE(at_once("ka"));
+  EXPECT_EQ(value, stored);
+  EXPECT_FALSE(at_once("kb"));
+  EXPECT_EQ(store_->get("kb").value(), std::nullopt);
+  EXPECT_TRUE(at_once("kb"));
+  EXPECT_EQ(value, std::nullopt);
+
+  ASSERT_TRUE(put("a", "2", 2));
+  EXPECT_TRUE(at_once("ka"));
+  EXPECT_NE(value, stored);
+  for (int i = 0; i < 2; ++i) {  // until nothing of it is in memory
+    ASSERT_TRUE(put("other", "x", 3));
+    ASSERT_TRUE(store_->sync());
+  }
+  EXPECT_FALSE(at_once("ka")) << "the old value does not come back";
+}
+
+// LevelDB is being read while the key is written, synced, and leaves memory.
+TEST_F(WriteBackStoreTest, AReadThatAWriteOvertakesIsNotKept) {
+  ASSERT_TRUE(put("a", "1", 1));
+  ASSERT_TRUE(store_->sync());
+  store_.reset();  // opening it makes a table of what is in the WAL
+  store_ = open_on(env_, "/state-1");
+  bool overtaken = false;
+  disk_.on_read([&] {
+    if (std::exchange(overtaken, true)) return;
+    for (const char* key : {"a", "b", "c"}) {
+      ASSERT_TRUE(put(key, "2", 2));
+      ASSERT_TRUE(store_->sync());
+    }
+  });
+  const auto before = store_->get("ka").value();
+  disk_.on_read({});
+  ASSERT_TRUE(overtaken);
+  std::optional<std::string> value;
+  EXPECT_FALSE(store_->get_at_once("ka", value));
+  EXPECT_NE(store_->get("ka").value(), before);
 }
 
 TEST_F(WriteBackStoreTest, OnlyWhatWasSyncedSurvivesTheProcessAndThePower) {
