@@ -31,6 +31,12 @@ struct Lock final : public leveldb::FileLock {
   std::string path;
 };
 
+// The first byte is zero, and each other is what the one before is.
+bool all_zeros(std::string_view bytes) {
+  return bytes.empty() ||
+         (bytes[0] == '\0' && bytes.substr(1) == bytes.substr(0, bytes.size() - 1));
+}
+
 // What a device holds that was told to write `bytes` behind its first `synced` and was not told to
 // finish: sectors of it, and a length.
 std::string torn(const std::string& bytes, std::size_t synced, Prng& prng) {
@@ -194,7 +200,7 @@ void FileDisk::logged(const std::string& path, std::string_view data) {
 Status FileDisk::write_at(File& file, const std::string& path, std::size_t offset,
                           std::string_view data) {
   CHECK(file.cut.empty(), "a file that was cut is synced before it grows again");
-  const bool zeros = data.find_first_not_of('\0') == std::string_view::npos;
+  const bool zeros = all_zeros(data);
   if (!zeros) logged(path, data);
   if (!operation('w', path, data.size() ^ offset << 20)) return stopped(path);
   const std::size_t room = capacity_ - std::min(capacity_, used_);

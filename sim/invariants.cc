@@ -246,13 +246,14 @@ void Invariants::check_progress(std::size_t node, const raft::Raft& raft) {
   GhostNode& ghost = ghost_.nodes[node];
   const Term term = raft.current_term();
   for (const auto& [peer, progress] : raft.progress()) {
+    const Index match = progress.match_index();
+    auto seen = std::ranges::find(ghost.progress, peer, &SeenProgress::peer);
+    if (seen != ghost.progress.end() && seen->term == term && seen->match == match) continue;
     const auto at = ghost_.node_of_member.find(peer);
     if (at == ghost_.node_of_member.end()) continue;  // its disk is gone
     const GhostNode& other = ghost_.nodes[at->second];
-    auto seen = std::ranges::find(ghost.progress, peer, &SeenProgress::peer);
     if (seen == ghost.progress.end()) seen = ghost.progress.insert(seen, {peer, Term(), {}, {}});
     if (seen->term != term) *seen = {peer, term, other.incarnation, Index()};
-    const Index match = progress.match_index();
     if (match == seen->match) continue;
     if (match >= progress.next_index()) {
       fail("I11", node, "member {}: match {} is not below next {}", peer.value, match.value,

@@ -39,7 +39,7 @@ bool quorums_intersect(const Configuration& before, const Configuration& after) 
 
 void Invariants::registers_leader(std::size_t node, const raft::Raft& raft, Term term) {
   const Leader self{node, raft.identity().member, raft.identity().incarnation};
-  const auto [it, fresh] = ghost_.leaders.emplace(term, self);
+  const auto [it, fresh] = ghost_.leaders.try_emplace(term, self);
   if (fresh) return;
   if (it->second.member != self.member || it->second.incarnation != self.incarnation) {
     fail("I1", node, "leads in term {}, and so did n{}", term.value, it->second.node + 1);

@@ -351,7 +351,7 @@ void Process::send(const replica::PeerAddress& to, raft::Frame frame) {
   const auto target = node_of_address(to.address);
   if (!target || *target >= kernel_.ghost.nodes.size() || *target == node_.number()) return;
   const auto endpoint = static_cast<Endpoint>(*target);
-  const SharedBytes bytes = SharedBytes::from(frame.flatten());
+  const SharedBytes bytes = SharedBytes::from(std::move(frame).flatten());
   look_at_frame(bytes, endpoint);
   kernel_.trace.mix(get_u64(bytes.view().data() + kFrameChecksumAt));
   const Fate fate = kernel_.network.send(node_.endpoint(), endpoint, bytes.size(), kernel_.now);

@@ -2,13 +2,50 @@
 // back with every bound checked. Nothing is ever copied as a struct.
 #pragma once
 
+#include <bit>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 
 namespace raftkv {
+
+// Writes or reads a number at a fixed place in a buffer that reaches so far. In the header: a frame
+// has dozens of fields, and inline each costs an instruction or two.
+template <typename Number>
+void put_number(char* at, Number value, std::endian order = std::endian::little) {
+  if (order != std::endian::native) value = std::byteswap(value);
+  std::memcpy(at, &value, sizeof(value));
+}
+
+template <typename Number>
+[[nodiscard]] Number get_number(const char* at, std::endian order = std::endian::little) {
+  Number value = 0;
+  std::memcpy(&value, at, sizeof(value));
+  return order == std::endian::native ? value : std::byteswap(value);
+}
+
+inline void put_u64(char* at, std::uint64_t value) {
+  put_number(at, value);
+}
+inline void put_u32(char* at, std::uint32_t value) {
+  put_number(at, value);
+}
+[[nodiscard]] inline std::uint64_t get_u64(const char* at) {
+  return get_number<std::uint64_t>(at);
+}
+[[nodiscard]] inline std::uint32_t get_u32(const char* at) {
+  return get_number<std::uint32_t>(at);
+}
+// Big-endian, so that the order of the bytes is the order of the numbers.
+inline void put_u64_ordered(char* at, std::uint64_t value) {
+  put_number(at, value, std::endian::big);
+}
+[[nodiscard]] inline std::uint64_t get_u64_ordered(const char* at) {
+  return get_number<std::uint64_t>(at, std::endian::big);
+}
 
 // A view of bytes that somebody keeps alive: a slice of a received frame, or an entry that disk,
 // wire and state machine share. Copying shares; the bytes never change.
@@ -38,15 +75,22 @@ class ByteWriter {
   explicit ByteWriter(std::string& out) : out_(out) {}
 
   void u8(std::uint8_t v) { out_.push_back(static_cast<char>(v)); }
-  void u16(std::uint16_t v) { fixed(v, 2); }
-  void u32(std::uint32_t v) { fixed(v, 4); }
-  void u64(std::uint64_t v) { fixed(v, 8); }
+  void u16(std::uint16_t v) { fixed(v); }
+  void u32(std::uint32_t v) { fixed(v); }
+  void u64(std::uint64_t v) { fixed(v); }
   void raw(std::string_view bytes) { out_.append(bytes); }
   // A u32 length, then the bytes.
   void sized(std::string_view bytes);
 
  private:
-  void fixed(std::uint64_t v, int size);
+  template <typename Number>
+  void fixed(Number v) {
+    const std::size_t at = out_.size();
+    out_.resize_and_overwrite(at + sizeof(v), [at, v](char* bytes, std::size_t /*room*/) {
+      put_number(bytes + at, v);
+      return at + sizeof(v);
+    });
+  }
   std::string& out_;
 };
 
@@ -57,11 +101,19 @@ class ByteReader {
  public:
   explicit ByteReader(std::string_view in) : in_(in) {}
 
-  std::uint8_t u8() { return static_cast<std::uint8_t>(fixed(1)); }
-  std::uint16_t u16() { return static_cast<std::uint16_t>(fixed(2)); }
-  std::uint32_t u32() { return static_cast<std::uint32_t>(fixed(4)); }
-  std::uint64_t u64() { return fixed(8); }
-  std::string_view raw(std::size_t size);
+  std::uint8_t u8() { return fixed<std::uint8_t>(); }
+  std::uint16_t u16() { return fixed<std::uint16_t>(); }
+  std::uint32_t u32() { return fixed<std::uint32_t>(); }
+  std::uint64_t u64() { return fixed<std::uint64_t>(); }
+  std::string_view raw(std::size_t size) {
+    if (!ok_ || size > in_.size()) {
+      fail();
+      return {};
+    }
+    const std::string_view out(in_.data(), size);
+    in_.remove_prefix(size);
+    return out;
+  }
   std::string_view sized() { return raw(u32()); }
 
   [[nodiscard]] bool ok() const { return ok_; }
@@ -74,21 +126,16 @@ class ByteReader {
   }
 
  private:
-  std::uint64_t fixed(int size);
+  template <typename Number>
+  Number fixed() {
+    const std::string_view bytes = raw(sizeof(Number));
+    return bytes.empty() ? Number{0} : get_number<Number>(bytes.data());
+  }
   std::string_view in_;
   bool ok_ = true;
 };
 
 // Lower-case hexadecimal, 16 digits: how ids, hashes and digests are shown to people.
 [[nodiscard]] std::string to_hex(std::uint64_t value);
-
-// Writes or reads a number at a fixed place in a buffer of at least `at + 8` (4) bytes.
-void put_u64(char* at, std::uint64_t value);
-void put_u32(char* at, std::uint32_t value);
-[[nodiscard]] std::uint64_t get_u64(const char* at);
-[[nodiscard]] std::uint32_t get_u32(const char* at);
-// Big-endian, so that the order of the bytes is the order of the numbers.
-void put_u64_ordered(char* at, std::uint64_t value);
-[[nodiscard]] std::uint64_t get_u64_ordered(const char* at);
 
 }  // namespace raftkv

@@ -1,5 +1,7 @@
 #include "src/base/checksum.h"
 
+// Compiled in: most of what is hashed is short, and a call into the library costs as much again.
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include <array>

@@ -1,7 +1,5 @@
 #include "src/base/prng.h"
 
-#include <bit>
-
 namespace raftkv {
 namespace {
 
@@ -16,30 +14,6 @@ std::uint64_t split_mix64(std::uint64_t& state) {
 
 Prng::Prng(std::uint64_t seed) : seed_(seed) {
   for (auto& word : state_) word = split_mix64(seed);
-}
-
-std::uint64_t Prng::next() {
-  const std::uint64_t result = std::rotl(state_[1] * 5, 7) * 9;
-  const std::uint64_t t = state_[1] << 17;
-  state_[2] ^= state_[0];
-  state_[3] ^= state_[1];
-  state_[1] ^= state_[2];
-  state_[0] ^= state_[3];
-  state_[2] ^= t;
-  state_[3] = std::rotl(state_[3], 45);
-  return result;
-}
-
-std::uint64_t Prng::below(std::uint64_t bound) {
-  CHECK(bound > 0);
-  __extension__ using Wide = unsigned __int128;
-  Wide product = static_cast<Wide>(next()) * bound;
-  if (static_cast<std::uint64_t>(product) < bound) {
-    const std::uint64_t threshold = (0 - bound) % bound;
-    while (static_cast<std::uint64_t>(product) < threshold)
-      product = static_cast<Wide>(next()) * bound;
-  }
-  return static_cast<std::uint64_t>(product >> 64);
 }
 
 std::uint64_t Prng::between(std::uint64_t low, std::uint64_t high) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <utility>
 
@@ -18,9 +19,29 @@ class Prng {
   explicit Prng(std::uint64_t seed);
 
   // Uniform over all 64-bit numbers.
-  std::uint64_t next();
+  std::uint64_t next() {
+    const std::uint64_t result = std::rotl(state_[1] * 5, 7) * 9;
+    const std::uint64_t t = state_[1] << 17;
+    state_[2] ^= state_[0];
+    state_[3] ^= state_[1];
+    state_[1] ^= state_[2];
+    state_[0] ^= state_[3];
+    state_[2] ^= t;
+    state_[3] = std::rotl(state_[3], 45);
+    return result;
+  }
   // Uniform in [0, bound); bound must be positive. Unbiased (Lemire 2019).
-  std::uint64_t below(std::uint64_t bound);
+  std::uint64_t below(std::uint64_t bound) {
+    CHECK(bound > 0);
+    __extension__ using Wide = unsigned __int128;
+    Wide product = static_cast<Wide>(next()) * bound;
+    if (static_cast<std::uint64_t>(product) < bound) [[unlikely]] {
+      const std::uint64_t threshold = (0 - bound) % bound;
+      while (static_cast<std::uint64_t>(product) < threshold)
+        product = static_cast<Wide>(next()) * bound;
+    }
+    return static_cast<std::uint64_t>(product >> 64);
+  }
   // Uniform in [low, high], both inclusive.
   std::uint64_t between(std::uint64_t low, std::uint64_t high);
   Duration between(Duration low, Duration high);

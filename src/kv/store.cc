@@ -13,6 +13,7 @@ void stored_key(char space, std::string_view key, std::string& out) {
 
 void stored_value(std::string_view bytes, std::uint64_t index, std::string& out) {
   out.clear();
+  out.reserve(bytes.size() + kStampSize);
   out.append(bytes);
   ByteWriter(out).u64(index);
 }

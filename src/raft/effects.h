@@ -170,7 +170,8 @@ struct Effects {
   MarkSet marks;
 
   [[nodiscard]] bool empty() const;  // but for marks: they ask for nothing
-  void clear();                      // keeps capacity: a steady state allocates nothing
+  void swap(Effects& other);
+  void clear();  // keeps capacity: a steady state allocates nothing
 };
 
 }  // namespace raftkv::raft

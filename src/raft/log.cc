@@ -133,6 +133,8 @@ const Entry& RaftLog::at(Index index) const {
 
 void RaftLog::collect(Index from, Index to, std::size_t count_max, std::size_t bytes_max,
                       std::vector<Entry>& out) const {
+  if (from > to) return;
+  out.reserve(out.size() + std::min<std::size_t>(count_max, to - from + 1));
   std::size_t bytes = 0;
   for (Index i = from; i <= to && count_max > 0; ++i, --count_max) {
     const Entry& entry = at(i);

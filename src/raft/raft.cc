@@ -55,6 +55,19 @@ bool Effects::empty() const {
          snapshot_work.empty() && reads_granted.empty() && reads_refused.empty() && events.empty();
 }
 
+void Effects::swap(Effects& other) {
+  messages.swap(other.messages);
+  log_writes.swap(other.log_writes);
+  apply.swap(other.apply);
+  fetches.swap(other.fetches);
+  std::swap(log_cut, other.log_cut);
+  snapshot_work.swap(other.snapshot_work);
+  reads_granted.swap(other.reads_granted);
+  reads_refused.swap(other.reads_refused);
+  events.swap(other.events);
+  std::swap(marks, other.marks);
+}
+
 void Effects::clear() {
   messages.clear();
   log_writes.clear();
@@ -266,7 +279,7 @@ void Raft::take_effects(Time now, Effects& out) {
   }
   hand_out_apply();
   out.clear();
-  std::swap(out, out_);
+  out.swap(out_);
 }
 
 // Nothing waits for an idle cluster, nor where there is enough for a message of its own.
@@ -346,7 +359,7 @@ void Raft::send(MemberId to, Message message, Incarnation to_incarnation) {
                     .from_incarnation = identity_.incarnation,
                     .to = to,
                     .to_incarnation = to_incarnation};
-  out_.messages.push_back({route, current_term(), std::move(message)});
+  out_.messages.emplace_back(route, current_term(), std::move(message));
 }
 
 void Raft::send_after(WriteId write, MemberId to, Message message, Incarnation to_incarnation) {

@@ -11,27 +11,27 @@ namespace raftkv::raft {
 namespace {
 
 constexpr std::size_t kSizeField = 4;
+constexpr std::size_t kVersionAt = 4;
+constexpr std::size_t kKindAt = 5;
 constexpr std::size_t kHeadSizeAt = 8;
 constexpr std::size_t kEntryCountAt = 12;
 constexpr std::size_t kChecksumAt = 16;
 constexpr std::size_t kRouteAt = 24;
 
+// Room for the body of any message but a snapshot's chunk.
+constexpr std::size_t kUsualBodySize = 64;
+
 std::uint64_t checksum_of(std::string_view head) {
   return checksum64(head.substr(kRouteAt), checksum64(head.substr(0, kChecksumAt)));
 }
 
-// The head with room for sizes and checksum, which finish() fills in once the body is behind it.
-std::string begin_head(FrameKind kind, const Route& route, Term term, std::size_t body_size) {
+// Begins a head: of what it says of the whole frame only finish() knows, when the body is behind
+// it.
+std::string begin_head(const Route& route, Term term, std::size_t body_size) {
   std::string head;
   head.reserve(kFrameHeaderSize + body_size);
+  head.append(kRouteAt, '\0');
   ByteWriter out(head);
-  out.u32(0);
-  out.u8(kWireVersion);
-  out.u8(static_cast<std::uint8_t>(kind));
-  out.u16(0);
-  out.u32(0);
-  out.u32(0);
-  out.u64(0);
   out.u64(route.cluster.value);
   out.u64(route.from.value);
   out.u64(route.from_incarnation.value);
@@ -42,14 +42,17 @@ std::string begin_head(FrameKind kind, const Route& route, Term term, std::size_
   return head;
 }
 
-Frame finish(std::string head, std::vector<Entry> entries) {
+Frame finish(FrameKind kind, std::string head, std::vector<Entry> entries) {
   Frame frame{std::move(head), std::move(entries)};
   const std::size_t size = frame.size();
   CHECK(size <= kFrameSizeMax, "a frame is larger than its receiver would take");
-  put_u32(frame.head.data(), static_cast<std::uint32_t>(size - kSizeField));
-  put_u32(&frame.head[kHeadSizeAt], static_cast<std::uint32_t>(frame.head.size()));
-  put_u32(&frame.head[kEntryCountAt], static_cast<std::uint32_t>(frame.entries.size()));
-  put_u64(&frame.head[kChecksumAt], checksum_of(frame.head));
+  char* const at = frame.head.data();
+  put_u32(at, static_cast<std::uint32_t>(size - kSizeField));
+  at[kVersionAt] = static_cast<char>(kWireVersion);
+  at[kKindAt] = static_cast<char>(kind);
+  put_u32(at + kHeadSizeAt, static_cast<std::uint32_t>(frame.head.size()));
+  put_u32(at + kEntryCountAt, static_cast<std::uint32_t>(frame.entries.size()));
+  put_u64(at + kChecksumAt, checksum_of(frame.head));
   return frame;
 }
 
@@ -133,8 +136,7 @@ bool read_flag(ByteReader& in) {
   return flag == 1;
 }
 
-InstallSnapshot read_install_snapshot(const SharedBytes& body, ByteReader& in) {
-  InstallSnapshot m;
+void read_install_snapshot(InstallSnapshot& m, const SharedBytes& body, ByteReader& in) {
   m.snapshot.last_included_index = Index(in.u64());
   m.snapshot.last_included_term = Term(in.u64());
   m.snapshot.configuration_index = Index(in.u64());
@@ -151,52 +153,51 @@ InstallSnapshot read_install_snapshot(const SharedBytes& body, ByteReader& in) {
   m.leader_address = in.sized();
   const std::size_t size = in.sized().size();
   if (in.done()) m.data = body.slice(body.size() - size, size);  // shared with the frame
-  return m;
 }
 
 // Fields are read one statement each: the order of evaluation within an expression is not fixed.
-Message read_body(FrameKind kind, const SharedBytes& body, ByteReader& in,
-                  std::vector<Entry> entries) {
+void read_body(Message& message, FrameKind kind, const SharedBytes& body, ByteReader& in,
+               std::vector<Entry> entries) {
   switch (kind) {
     case FrameKind::pre_vote: {
-      PreVote m;
+      auto& m = message.emplace<PreVote>();
       m.next_term = Term(in.u64());
       m.last_log_index = Index(in.u64());
       m.last_log_term = Term(in.u64());
       m.candidate_address = in.sized();
-      return m;
+      return;
     }
     case FrameKind::pre_vote_reply: {
-      PreVoteReply m;
+      auto& m = message.emplace<PreVoteReply>();
       m.next_term = Term(in.u64());
       m.vote_granted = read_flag(in);
-      return m;
+      return;
     }
     case FrameKind::request_vote: {
-      RequestVote m;
+      auto& m = message.emplace<RequestVote>();
       m.last_log_index = Index(in.u64());
       m.last_log_term = Term(in.u64());
       m.leadership_transfer = read_flag(in);
       m.candidate_address = in.sized();
-      return m;
+      return;
     }
     case FrameKind::request_vote_reply: {
-      RequestVoteReply m;
+      auto& m = message.emplace<RequestVoteReply>();
       m.vote_granted = read_flag(in);
-      return m;
+      return;
     }
     case FrameKind::append_entries: {
-      AppendEntries m;
+      auto& m = message.emplace<AppendEntries>();
       m.prev_log_index = Index(in.u64());
       m.prev_log_term = Term(in.u64());
       m.leader_commit = Index(in.u64());
       m.read_round = ReadRound(in.u64());
       m.leader_address = in.sized();
       m.entries = std::move(entries);
-      return m;
+      return;
     }
     case FrameKind::append_entries_reply: {
-      AppendEntriesReply m;
+      auto& m = message.emplace<AppendEntriesReply>();
       m.match_index = Index(in.u64());
       m.read_round = ReadRound(in.u64());
       const std::uint8_t flags = in.u8();
@@ -209,26 +210,26 @@ Message read_body(FrameKind kind, const SharedBytes& body, ByteReader& in,
         conflict.hint_term = Term(in.u64());
         m.conflict = conflict;
       }
-      return m;
+      return;
     }
     case FrameKind::timeout_now:
-      return TimeoutNow{};
+      message.emplace<TimeoutNow>();
+      return;
     case FrameKind::install_snapshot:
-      return read_install_snapshot(body, in);
+      return read_install_snapshot(message.emplace<InstallSnapshot>(), body, in);
     case FrameKind::install_snapshot_reply: {
-      InstallSnapshotReply m;
+      auto& m = message.emplace<InstallSnapshotReply>();
       m.stream = StreamId(in.u64());
       m.next_chunk = in.u64();
       m.installed = Index(in.u64());
       m.failed = read_flag(in);
-      return m;
+      return;
     }
     case FrameKind::forward:
     case FrameKind::forward_reply:
       break;
   }
   in.fail();
-  return TimeoutNow{};
 }
 
 bool known(std::uint8_t kind) {
@@ -238,9 +239,8 @@ bool known(std::uint8_t kind) {
          is(FrameKind::forward) || is(FrameKind::forward_reply);
 }
 
-Result<std::vector<Entry>> parse_entries(const SharedBytes& frame, std::size_t at,
-                                         std::uint32_t count) {
-  std::vector<Entry> entries;
+Status parse_entries(const SharedBytes& frame, std::size_t at, std::uint32_t count,
+                     std::vector<Entry>& entries) {
   entries.reserve(std::min<std::size_t>(count, (frame.size() - at) / kEntryHeaderSize));
   for (std::uint32_t i = 0; i < count; ++i) {
     const auto size = Entry::size_at_front(frame.view().substr(at));
@@ -252,7 +252,7 @@ Result<std::vector<Entry>> parse_entries(const SharedBytes& frame, std::size_t a
   }
   if (at != frame.size())
     return failure(ErrorCode::corrupt, "frame: bytes left over behind its entries");
-  return entries;
+  return {};
 }
 
 }  // namespace
@@ -263,7 +263,11 @@ std::size_t Frame::size() const {
   return size;
 }
 
-std::string Frame::flatten() const {
+std::string Frame::flatten() && {
+  return entries.empty() ? std::move(head) : std::as_const(*this).flatten();
+}
+
+std::string Frame::flatten() const& {
   std::string out;
   out.reserve(size());
   out.append(head);
@@ -281,9 +285,9 @@ Result<std::size_t> frame_size(std::string_view first_four_bytes) {
 }
 
 Frame make_frame(FrameKind kind, const Route& route, Term term, std::string_view body) {
-  std::string head = begin_head(kind, route, term, body.size());
+  std::string head = begin_head(route, term, body.size());
   head.append(body);
-  return finish(std::move(head), {});
+  return finish(kind, std::move(head), {});
 }
 
 Result<ReceivedFrame> parse_frame(SharedBytes frame) {
@@ -294,7 +298,7 @@ Result<ReceivedFrame> parse_frame(SharedBytes frame) {
     return failure(ErrorCode::corrupt, "frame: its size field and its size differ");
   }
   // The version comes before all that depends on it, the checksum included.
-  if (static_cast<std::uint8_t>(in[4]) != kWireVersion) {
+  if (static_cast<std::uint8_t>(in[kVersionAt]) != kWireVersion) {
     return failure(ErrorCode::unsupported,
                    "frame: of a protocol version that this build does not speak");
   }
@@ -305,7 +309,7 @@ Result<ReceivedFrame> parse_frame(SharedBytes frame) {
   if (get_u64(&in[kChecksumAt]) != checksum_of(in.substr(0, head_size))) {
     return failure(ErrorCode::corrupt, "frame: bad checksum");
   }
-  ByteReader header(in.substr(5, kFrameHeaderSize - 5));
+  ByteReader header(in.substr(kKindAt, kFrameHeaderSize - kKindAt));
   const std::uint8_t kind = header.u8();
   if (!known(kind))
     return failure(ErrorCode::unsupported, "frame: of a kind that this build does not know");
@@ -314,7 +318,8 @@ Result<ReceivedFrame> parse_frame(SharedBytes frame) {
   const std::uint32_t entry_count = header.u32();
   header.u64();  // checksum, checked above
 
-  ReceivedFrame out;
+  Result<ReceivedFrame> parsed;
+  ReceivedFrame& out = *parsed;
   out.kind = static_cast<FrameKind>(kind);
   out.route.cluster = ClusterId(header.u64());
   out.route.from = MemberId(header.u64());
@@ -324,31 +329,30 @@ Result<ReceivedFrame> parse_frame(SharedBytes frame) {
   out.term = Term(header.u64());
   CHECK(header.done());
   if (entry_count > 0 && out.kind != FrameKind::append_entries) {
-    return failure(ErrorCode::corrupt, "frame: entries behind a kind that has none");
+    parsed = failure(ErrorCode::corrupt, "frame: entries behind a kind that has none");
+    return parsed;
   }
   out.body = frame.slice(kFrameHeaderSize, head_size - kFrameHeaderSize);
-  auto entries = parse_entries(frame, head_size, entry_count);
-  if (!entries) return failure(entries);
-  out.entries = std::move(*entries);
-  return out;
+  if (const Status entries = parse_entries(frame, head_size, entry_count, out.entries); !entries)
+    parsed = failure(entries);
+  return parsed;
 }
 
 Frame encode(Envelope envelope) {
-  std::string body;
-  const FrameKind kind = std::visit(BodyWriter{ByteWriter(body)}, envelope.message);
-  std::string head = begin_head(kind, envelope.route, envelope.term, body.size());
-  head.append(body);
+  std::string head = begin_head(envelope.route, envelope.term, kUsualBodySize);
+  const FrameKind kind = std::visit(BodyWriter{ByteWriter(head)}, envelope.message);
   auto* append = std::get_if<AppendEntries>(&envelope.message);
-  return finish(std::move(head), append ? std::move(append->entries) : std::vector<Entry>{});
+  return finish(kind, std::move(head), append ? std::move(append->entries) : std::vector<Entry>{});
 }
 
 Result<Envelope> decode(ReceivedFrame frame) {
+  Result<Envelope> envelope;
+  envelope->route = frame.route;
+  envelope->term = frame.term;
   ByteReader in(frame.body.view());
-  Message message = read_body(frame.kind, frame.body, in, std::move(frame.entries));
-  if (!in.done()) {
-    return failure(ErrorCode::corrupt, "frame: its body does not fit its kind");
-  }
-  return Envelope{frame.route, frame.term, std::move(message)};
+  read_body(envelope->message, frame.kind, frame.body, in, std::move(frame.entries));
+  if (!in.done()) envelope = failure(ErrorCode::corrupt, "frame: its body does not fit its kind");
+  return envelope;
 }
 
 }  // namespace raftkv::raft

@@ -37,7 +37,8 @@ struct Frame {
 
   [[nodiscard]] std::size_t size() const;
   // All in one string: for tests, and where a copy does not matter.
-  [[nodiscard]] std::string flatten() const;
+  [[nodiscard]] std::string flatten() const&;
+  [[nodiscard]] std::string flatten() &&;
 };
 
 enum class FrameKind : std::uint8_t {

@@ -72,6 +72,7 @@ Host::Impl::Impl(HostOptions options, const raft::Identity& identity, raft::Reco
       advertise_at_(started_) {
   CHECK(applied_.applied == raft_.last_applied(), "the recovered log and the state do not agree");
   commits_.note(raft_.known_commit_index(), started_);
+  compare_advertised();
   wake();
 }
 
@@ -126,7 +127,9 @@ void Host::Impl::carry_out(Time time) {
   }
   log_.start(time);
   for (const raft::Event& event : effects_.events) {
-    if (std::holds_alternative<raft::ConfigurationChanged>(event)) note_departures();
+    if (!std::holds_alternative<raft::ConfigurationChanged>(event)) continue;
+    note_departures();
+    compare_advertised();
   }
   for (raft::Envelope& envelope : effects_.messages) {
     // Not known: of a candidate, say, to a learner that has no configuration yet. A lost message.
@@ -189,7 +192,7 @@ void Host::Impl::arm_timer() {
   if (takes_part()) {
     next = std::min({next, raft_.next_deadline(), requests_.next_deadline(),
                      pending_.next_deadline(), log_.next_deadline(), apply_.next_deadline()});
-    if (advertised_differs()) next = std::min(next, advertise_at_);
+    if (advertised_differs_) next = std::min(next, advertise_at_);
   }
   if (next >= wake_up_) return;
   wake_up_ = next;

@@ -145,7 +145,7 @@ class Host::Impl {
   [[nodiscard]] const std::string* address_of(raft::MemberId member) const;
   void keep_connections();
   void note_departures();
-  [[nodiscard]] bool advertised_differs() const;
+  void compare_advertised();
   void advertise(Time now);
   [[nodiscard]] raft::MemberId whom_to_tell();
 
@@ -185,7 +185,8 @@ class Host::Impl {
   std::vector<PeerAddress> kept_;
   std::vector<PeerAddress> departing_;
   bool connections_changed_ = true;
-  std::string heard_address_;  // the leader's, as kept_ knows it
+  std::string heard_address_;        // the leader's, as kept_ knows it
+  bool advertised_differs_ = false;  // from what the configuration says of this node
   Time advertise_at_{};
   std::size_t advertised_ = 0;  // times: whom to tell next while no leader is known
   CommitHistory commits_;

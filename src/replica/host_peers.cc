@@ -171,15 +171,16 @@ void Host::Impl::note_departures() {
 
 // --- telling the leader this node's addresses ---
 
-bool Host::Impl::advertised_differs() const {
+// Whenever the configuration is another one.
+void Host::Impl::compare_advertised() {
   const raft::Member* const self = raft_.configuration().find(raft_.identity().member);
-  return self != nullptr && (self->http_address != options_.http_address ||
-                             self->raft_address != options_.raft_address);
+  advertised_differs_ = self != nullptr && (self->http_address != options_.http_address ||
+                                            self->raft_address != options_.raft_address);
 }
 
 // No reply is waited for: it could not reach this node before its record is right.
 void Host::Impl::advertise(Time time) {
-  if (time < advertise_at_ || stop_ || !advertised_differs()) return;
+  if (!advertised_differs_ || time < advertise_at_ || stop_) return;
   advertise_at_ = time + options_.raft.election_timeout;
   const std::string& name = raft_.configuration().find(raft_.identity().member)->name;
   if (leads()) {
@@ -189,6 +190,7 @@ void Host::Impl::advertise(Time time) {
                                                .http_address = options_.http_address,
                                                .raft_address = options_.raft_address},
                                time);
+    compare_advertised();
     wake();
     return;
   }

@@ -21,6 +21,13 @@ std::uint64_t checksum_of(std::string_view record, raft::Index applied) {
 
 }  // namespace
 
+AppliedConfiguration::AppliedConfiguration(raft::Configuration configuration) {
+  auto shared = std::make_shared<Shared>();
+  configuration.encode(shared->encoded);
+  shared->configuration = std::move(configuration);
+  shared_ = std::move(shared);
+}
+
 void encode_record(const StateMeta& meta, std::string& out) {
   out.clear();
   ByteWriter writer(out);
@@ -31,7 +38,7 @@ void encode_record(const StateMeta& meta, std::string& out) {
   writer.u64(meta.configuration_index.value);
   writer.u64(meta.prefix_hash);
   writer.u64(meta.digest);
-  meta.configuration.encode(out);
+  writer.raw(meta.configuration.encoded());
   put_u64(out.data(), checksum_of(out, meta.applied));
 }
 

@@ -27,9 +27,17 @@ std::uint64_t left_in_block(std::uint64_t at) {
   return kLogBlockSize - at % kLogBlockSize;
 }
 
+constexpr std::uint64_t kTypeAt = 6;  // in a header
+
 // Where the next header can stand.
 std::uint64_t behind_trailer(std::uint64_t at) {
   return left_in_block(at) < kLogHeaderSize ? at + left_in_block(at) : at;
+}
+
+// The next place that can be a header with a type: what was zeroed ahead has none, and is long.
+std::uint64_t behind_zeros(std::string_view bytes, std::uint64_t at) {
+  while (at + kTypeAt + 8 <= bytes.size() && get_u64(bytes.data() + at + kTypeAt) == 0) at += 8;
+  return behind_trailer(at);
 }
 
 Physical trouble(std::string_view why) {
@@ -92,9 +100,9 @@ bool LogFormatReader::next(std::string& record) {
 
 bool record_begins_behind(std::string_view bytes, std::uint64_t from,
                           const std::function<bool(std::string_view data)>& is_one) {
-  for (std::uint64_t at = behind_trailer(behind_trailer(from) + 1);
-       at + kLogHeaderSize <= bytes.size(); at = behind_trailer(at + 1)) {
-    const auto type = static_cast<std::uint8_t>(bytes[at + 6]);
+  for (std::uint64_t at = behind_zeros(bytes, behind_trailer(from) + 1);
+       at + kLogHeaderSize <= bytes.size(); at = behind_zeros(bytes, at + 1)) {
+    const auto type = static_cast<std::uint8_t>(bytes[at + kTypeAt]);
     if (type != kFull && type != kFirst) continue;
     const Physical physical = frame_at(bytes, at);
     if (physical.trouble.empty() && is_one(physical.data) && checksum_holds(bytes, at, physical)) {
