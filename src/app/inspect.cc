@@ -90,7 +90,7 @@ json::array terms_of(const std::vector<raft::TermRun>& runs) {
 
 json::object start_of(const storage::NodeInspection& node) {
   json::array members;
-  for (const raft::Member& member : node.state.configuration.members) {
+  for (const raft::Member& member : node.state.configuration.get().members) {
     members.emplace_back(member.name);
   }
   json::object out = {{"firstIndex", node.first.value},
