@@ -177,6 +177,19 @@ class RaftKv(Cluster):
         return answer.decode()
 
 
+class HttpAlone(Cluster):
+    """One process: raft-kv's HTTP server with nothing behind it (bench/http_alone.cc)."""
+
+    def __init__(self, program, directory):
+        super().__init__("http-alone", directory)
+        self.http = [f"127.0.0.1:{port}" for port in free_ports(1)]
+        self.launch([program, self.http[0]])
+        eventually(lambda: fetch(f"http://{self.http[0]}/key/k?level=stale"), "http-alone: an answer")
+
+    def await_leader(self):
+        return self.http[0], self.http[0]
+
+
 class Etcd(Cluster):
     def __init__(self, program, directory):
         super().__init__("etcd", directory)

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """raft-kv and etcd side by side: three nodes each on this machine, fsync on, loaded by wrk in turns.
 
+Beside them http-alone: raft-kv's HTTP server with nothing behind it, one process. More than it nobody can do here.
+
 Every cell (a system, a kind of work, a number of connections) runs once a round, the systems one right after the
 other, in another order each round. Medians over the rounds, their spread, and ratios go into a table and a plot.
 A cell with one failed request or answer that is no success is void. A fixed loop on one core before each cell
@@ -16,11 +18,11 @@ import sys
 import tempfile
 import time
 
-from clusters import Etcd, RaftKv
-from load import busy_ms, parser_of, require, wrk
+from clusters import Etcd, HttpAlone, RaftKv
+from load import HERE, busy_ms, parser_of, require, wrk
 from report import markdown, plot
 
-SYSTEMS = ("raftkv", "etcd-v3", "etcd-v2")
+SYSTEMS = ("raftkv", "etcd-v3", "etcd-v2", "http-alone")
 WORKS = ("writes", "consistent", "stale", "mixed")
 CONNECTIONS = (1, 16, 64, 256, 1024)
 SETTLE_S = 0.3
@@ -29,6 +31,8 @@ SETTLE_S = 0.3
 def parse_arguments():
     parser = parser_of(__doc__, "Exit code 0: all cells have figures; 1: some are void, or a node died.",
                        "results.json, results.md and results.svg")
+    parser.add_argument("--http-alone", metavar="PROGRAM", default=f"{HERE}/../../build/bench/bin/http_alone",
+                        help="the program (default: of build/bench)")
     parser.add_argument("--rounds", type=int, default=3, help="times that each cell is run (default 3)")
     parser.add_argument("--seconds", type=int, default=8, help="length of a cell (default 8)")
     parser.add_argument("--warm-up", type=int, default=2, metavar="SECONDS",
@@ -45,7 +49,9 @@ def parse_arguments():
         for name in given:
             if name not in known:
                 parser.error(f"no {what} '{name}'; there are: {', '.join(known)}")
-    require(parser, "wrk", arguments.etcd, arguments.raftkv)
+    programs = {"raftkv": arguments.raftkv, "etcd-v3": arguments.etcd, "etcd-v2": arguments.etcd,
+                "http-alone": arguments.http_alone}
+    require(parser, "wrk", *(programs[system] for system in arguments.systems))
     return arguments
 
 
@@ -148,6 +154,9 @@ def main():
         if any(s.startswith("etcd") for s in arguments.systems):
             running.append(Etcd(arguments.etcd, f"{data}/etcd"))
             clusters["etcd-v2"] = clusters["etcd-v3"] = running[-1]
+        if "http-alone" in arguments.systems:
+            running.append(HttpAlone(arguments.http_alone, f"{data}/http-alone"))
+            clusters["http-alone"] = running[-1]
         for system in arguments.systems:
             fill(clusters[system], system)
         cells = measure(arguments, clusters)

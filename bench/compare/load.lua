@@ -1,5 +1,5 @@
 -- One load for both systems. wrk … -s load.lua URL -- SYSTEM WORK [SPACE]
---   SYSTEM  raftkv, etcd-v3 (the JSON gateway) or etcd-v2 (the older HTTP interface)
+--   SYSTEM  raftkv, http-alone, etcd-v3 (the JSON gateway) or etcd-v2 (the older HTTP interface)
 --   WORK    writes, consistent, stale, or mixed (nine consistent reads to one write)
 --   SPACE   the 10,000 keys are spread evenly over that many (default 10,000)
 -- Keys of 16 bytes over 10,000, values of 256 bytes. Prints one line of JSON at the end.
@@ -51,6 +51,8 @@ local systems = {
     end,
   },
 }
+
+systems["http-alone"] = systems["raftkv"]
 
 local function fill(into, make, level)
   for i = 0, keys - 1 do into[i] = make(string.format("key-%012d", i * step), level) end

@@ -2,7 +2,8 @@
 
 TITLES = {"writes": "Writes", "consistent": "Consistent reads", "stale": "Stale reads, at a follower",
           "mixed": "Nine consistent reads to one write"}
-COLOURS = {"raftkv": "#0969da", "etcd-v3": "#bc4c00", "etcd-v2": "#6e7781"}
+COLOURS = {"raftkv": "#0969da", "etcd-v3": "#bc4c00", "etcd-v2": "#6e7781", "http-alone": "#d0d7de"}
+ALONE = "http-alone"
 
 
 def of(rows, work, connections, system):
@@ -46,9 +47,26 @@ def where_the_cpu_goes(rows):
     return out
 
 
+def bounds(rows, others):
+    """What the HTTP server does with nothing behind it, over what the others do: no ratio can be larger."""
+    if ALONE not in in_order(rows, "system"):
+        return ""
+    out = ("\n### The bound\n\nHTTP alone: the same server and load, with nothing behind it. Its rate over theirs is the largest ratio that is possible.\n\n"
+           f"| work | connections | HTTP alone, a second | {' | '.join('over ' + s for s in others)} | raft-kv of it |\n"
+           f"|---|---|---|{'---|' * len(others)}---|\n")
+    for work in in_order(rows, "work"):
+        for connections in in_order(rows, "connections"):
+            alone, ours = of(rows, work, connections, ALONE), of(rows, work, connections, "raftkv")
+            most = [ratio(alone, of(rows, work, connections, system), "per_second") for system in others]
+            share = f"{ours['per_second'] / alone['per_second'] * 100:.0f} %" if ours and alone else "-"
+            rate = f"{alone['per_second']:,.0f}" if alone else "void"
+            out += f"| {work} | {connections} | {rate} | {' | '.join(most)} | {share} |\n"
+    return out
+
+
 def markdown(about, rows):
     out = (f"{about['date']}, {about['cores']} cores, medians of {about['rounds']} rounds of {about['seconds']} s. "
-           "CPU: of all three servers, in µs a request. Memory: of all three, resident. "
+           "CPU: of all servers, in µs a request. Memory: of all of them, resident. "
            "Busy: a fixed loop on one core just before, in ms.\n")
     systems = in_order(rows, "system")
     for work in in_order(rows, "work"):
@@ -58,7 +76,7 @@ def markdown(about, rows):
             for system in systems:
                 out += cell_row(of(rows, work, connections, system), work, connections, system)
     out += where_the_cpu_goes(rows)
-    others = [s for s in systems if s != "raftkv"]
+    others = [s for s in systems if s not in ("raftkv", ALONE)]
     if "raftkv" not in systems or not others:
         return out
     out += "\n### Ratios of medians\n\nRate: ours over theirs; p99, CPU and memory: theirs over ours. More is better for raft-kv.\n\n"
@@ -71,7 +89,7 @@ def markdown(about, rows):
                 out += (f"| {work} | {connections} | {system} | {ratio(ours, theirs, 'per_second')} | "
                         f"{ratio(ours, theirs, 'p99_ms', True)} | {ratio(ours, theirs, 'cpu_us', True)} | "
                         f"{ratio(ours, theirs, 'resident_mib', True)} |\n")
-    return out
+    return out + bounds(rows, others)
 
 
 def bars(rows, work, left, top, width, height):
