@@ -92,6 +92,8 @@ class OrderedStore {
   [[nodiscard]] virtual Status write(const Batch& batch) = 0;
   // A small write would not wait for a disk now. Any thread.
   [[nodiscard]] virtual bool writes_at_once() { return false; }
+  // So much waits for a sync that one should come soon. Any thread.
+  [[nodiscard]] virtual bool wants_sync() { return false; }
   // Makes everything written before the call durable.
   [[nodiscard]] virtual Status sync() = 0;
   // Stands on the first pair. Any thread.

@@ -65,7 +65,9 @@ void ApplyPipeline::start_sync(Time now) {
   if (syncing_) return;
   const bool last = finishing_ && !busy_;
   if (last) finishing_ = false;
-  if (!last && unsynced_bytes_ < limits_.sync_bytes && now < next_deadline()) return;
+  const bool enough =
+      unsynced_bytes_ >= limits_.sync_bytes || (unsynced_bytes_ > 0 && store_.wants_sync());
+  if (!last && !enough && now < next_deadline()) return;
   syncing_ = true;
   through_ = applied_;
   unsynced_bytes_ = 0;

@@ -19,7 +19,7 @@ class ApplyPipeline {
  public:
   struct Limits {
     std::size_t batch_bytes_max = 0;
-    // Applied since the last sync, or so long after: then the state is synced.
+    // Applied since the last sync, or so long after: then the state is synced, or when it wants it.
     std::size_t sync_bytes = 0;
     Duration sync_interval{};
   };

@@ -32,10 +32,10 @@ struct HostOptions {
   std::size_t log_batch_bytes_max = 8u << 20;  // one job of the log worker
   std::size_t apply_batch_bytes_max = 4u << 20;
   std::size_t read_batch_max = 1024;  // one job of the read worker
-  // Applied bytes after which the state is synced, and the time after which it is in any case. A
-  // start redoes as much of the log, and a key that was written often meanwhile goes to the disk
-  // once.
-  std::size_t state_sync_bytes = 8u << 20;
+  // Applied bytes after which the state is synced, and the time after which it is in any case (or
+  // sooner: OrderedStore::wants_sync). A start redoes as much of the log, and a key that was
+  // written often meanwhile goes to the disk once.
+  std::size_t state_sync_bytes = 32u << 20;
   Duration state_sync_interval = 5s;
 };
 

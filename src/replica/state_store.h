@@ -47,6 +47,8 @@ class StateStore {
   [[nodiscard]] Result<std::optional<kv::Value>> get(std::string_view key);
   // The same where it has to wait for nothing; nullopt: it is a worker's.
   [[nodiscard]] std::optional<Result<std::optional<kv::Value>>> get_at_once(std::string_view key);
+  // So much of what was applied is in memory only that sync() should come soon. Any thread.
+  [[nodiscard]] bool wants_sync() { return store_.wants_sync(); }
   // Makes all that was applied before the call durable. Any thread, while others use this.
   [[nodiscard]] Status sync();
 

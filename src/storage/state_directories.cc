@@ -157,6 +157,10 @@ bool StateDirectories::writes_at_once() {
   return current()->store().writes_at_once();
 }
 
+bool StateDirectories::wants_sync() {
+  return current()->store().wants_sync();
+}
+
 Status StateDirectories::sync() {
   return current()->store().sync();
 }

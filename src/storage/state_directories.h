@@ -46,6 +46,7 @@ class StateDirectories final : public kv::ReplaceableStore {
   [[nodiscard]] bool get_at_once(std::string_view key, std::optional<std::string>& value) override;
   [[nodiscard]] std::unique_ptr<kv::View> view() override;
   [[nodiscard]] bool writes_at_once() override;
+  [[nodiscard]] bool wants_sync() override;
   [[nodiscard]] Status sync() override;
 
   // --- one thread ---

@@ -131,6 +131,11 @@ bool WriteBackStore::writes_at_once() {
   return lock.owns_lock() && latest_bytes_ <= bytes_max_ / 2;
 }
 
+bool WriteBackStore::wants_sync() {
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  return lock.owns_lock() && latest_bytes_ > bytes_max_ / 2;
+}
+
 void WriteBackStore::note(const kv::Batch::Operation& operation) {
   kv::stored_key(operation.space, operation.key, key_);
   if (!read_.empty()) read_.erase(key_);

@@ -48,6 +48,8 @@ class WriteBackStore final : public kv::OrderedStore {
   [[nodiscard]] std::unique_ptr<kv::View> view() override;
   // Half of the room is left to larger ones.
   [[nodiscard]] bool writes_at_once() override;
+  // Half of the room is taken.
+  [[nodiscard]] bool wants_sync() override;
   // What was written before the call is durable after it; writes go on meanwhile.
   [[nodiscard]] Status sync() override;
   // --- one thread ---

@@ -20,6 +20,7 @@ class SyncedStore final : public kv::ReplaceableStore {
  public:
   int syncs = 0;
   Status answer;
+  bool wants = false;
 
   [[nodiscard]] Result<std::optional<std::string>> get(std::string_view key) override {
     return memory_.get(key);
@@ -29,6 +30,7 @@ class SyncedStore final : public kv::ReplaceableStore {
     ++syncs;
     return answer;
   }
+  [[nodiscard]] bool wants_sync() override { return wants; }
   [[nodiscard]] std::unique_ptr<kv::View> view() override { return memory_.view(); }
   [[nodiscard]] Result<kv::OrderedStore*> begin_incoming() override {
     return memory_.begin_incoming();
@@ -97,6 +99,18 @@ TEST_F(ApplyPipelineTest, AfterSoManyBytesTheStateIsSyncedWhileMoreIsApplied) {
   sync();
   EXPECT_EQ(synced_, (std::vector<std::pair<bool, std::uint64_t>>{{true, 20}}))
       << "what was applied when it was asked for";
+  EXPECT_TRUE(upkeep_.jobs.empty());
+}
+
+TEST_F(ApplyPipelineTest, AStoreThatIsFullIsSyncedBefore) {
+  store_.wants = true;
+  pipeline_.start(now_);
+  EXPECT_TRUE(upkeep_.jobs.empty()) << "nothing was applied";
+  push(1);
+  apply();
+  EXPECT_EQ(upkeep_.jobs.size(), 1u);
+  sync();
+  EXPECT_EQ(synced_.back(), std::pair(true, std::uint64_t{1}));
   EXPECT_TRUE(upkeep_.jobs.empty());
 }
 

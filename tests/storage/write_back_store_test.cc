@@ -255,6 +255,18 @@ TEST_F(WriteBackStoreTest, NobodySyncsAndMemoryStaysBounded) {
   EXPECT_EQ(left.find("k15="), std::string::npos);
 }
 
+TEST_F(WriteBackStoreTest, WantsASyncWhenHalfOfTheRoomIsTaken) {
+  store_.reset();
+  store_ = open_on(env_, "/state-1", 10'000);
+  for (std::uint64_t i = 1; i <= 100; ++i) ASSERT_TRUE(put("a", std::string(1000, 'x'), i));
+  EXPECT_FALSE(store_->wants_sync()) << "one key";
+  for (std::uint64_t i = 1; i <= 5; ++i)
+    ASSERT_TRUE(put(fmt::format("{:02}", i), std::string(1000, 'x'), i));
+  EXPECT_TRUE(store_->wants_sync());
+  ASSERT_TRUE(store_->sync());
+  EXPECT_FALSE(store_->wants_sync());
+}
+
 TEST_F(WriteBackStoreTest, AFailedDiskIsFatalAndReadersStillFindWhatWasWritten) {
   ASSERT_TRUE(put("a", "1", 1));
   disk_.fail_at(1);
