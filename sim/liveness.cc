@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "sim/world.h"
 
@@ -36,6 +37,9 @@ void World::milestone(Milestone which) {
   // Snapshots take turns where there are few streams: each member may need the time of one.
   if (++waits_for_snapshots_ < nodes_.size() && snapshot_needed())
     return plan(Milestone::probe, settling_time());
+  if (const std::uint64_t lacking = entries_lacking();
+      lacking > 0 && !std::exchange(waited_for_entries_, true))
+    return plan(Milestone::probe, static_cast<std::int64_t>(lacking) * time_of_an_entry());
   probe();
   plan(Milestone::judge, options_.client_timeout + settling_time());
 }
@@ -51,6 +55,28 @@ bool World::snapshot_needed() const {
     const raft::Raft& raft = nodes_[at->second]->process()->host().raft();
     return raft.state_lost() || raft.log().last_index() < leading.log().prev_index();
   });
+}
+
+// What somebody who is well lacks of the leader's log, at most.
+std::uint64_t World::entries_lacking() const {
+  const auto leader = find_leader();
+  if (!leader) return 0;
+  const raft::Raft& leading = nodes_[*leader]->process()->host().raft();
+  std::uint64_t most = 0;
+  for (const raft::Member& member : leading.configuration().members) {
+    const auto at = kernel_.ghost.node_of_member.find(member.id);
+    if (at == kernel_.ghost.node_of_member.end() || !is_well(at->second)) continue;
+    const raft::Index last = nodes_[at->second]->process()->host().raft().log().last_index();
+    if (last < leading.log().last_index()) most = std::max(most, leading.log().last_index() - last);
+  }
+  return most;
+}
+
+// Where limits let a follower take only one at a time: refused while the one before it is being
+// applied, sent again with a heartbeat, made durable and applied.
+Duration World::time_of_an_entry() const {
+  return options_.heartbeat_interval + options_.latency_max * 2 + options_.sync_max +
+         options_.work_max * 2;
 }
 
 bool World::heal_a_quorum() {

@@ -85,6 +85,8 @@ class World {
     return nodes_[node]->running() && node != left_broken_;
   }
   [[nodiscard]] bool snapshot_needed() const;
+  [[nodiscard]] std::uint64_t entries_lacking() const;
+  [[nodiscard]] Duration time_of_an_entry() const;
   void probe();
   void judge();
   [[nodiscard]] Duration settling_time() const;
@@ -108,6 +110,7 @@ class World {
   bool lively_ = false;  // the second phase was run
   bool judged_ = false;
   std::size_t waits_for_snapshots_ = 0;
+  bool waited_for_entries_ = false;
   std::uint64_t events_ = 0;
 };
 

@@ -108,6 +108,24 @@ TEST(Partition, AMinorityAcknowledgesNothing) {
   EXPECT_THAT(ends_of(options), ::testing::Not(::testing::Contains(HasSubstr("ok 501ms put k=v"))));
 }
 
+// Seed 60006380 of a hunt: what it lacks may take longer than any fixed time.
+TEST(Liveness, AFollowerThatMayTakeOneEntryAtATimeHasTheTimeForEach) {
+  Options options;
+  options.liveness = 1;
+  options.duration = 5s;
+  options.unapplied_bytes_max = 1;
+  options.bytes_per_message_max = 1;
+  options.election_timeout = 110ms;
+  options.heartbeat_interval = 36ms;
+  options.sync_min = 10ms;
+  options.sync_max = 30ms;
+  options.schedule = {at(500ms, isolate(node(3)))};
+  for (int i = 0; i < 600; ++i) {
+    options.schedule.push_back(at(600ms + i * 5ms, put("k", std::to_string(i))));
+  }
+  expect_clean(options);
+}
+
 TEST(Crash, AnAcknowledgedWriteSurvivesThePowerFailureOfAll) {
   Options options;
   options.duration = 4s;
