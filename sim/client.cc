@@ -12,6 +12,7 @@ namespace raftkv::sim {
 namespace {
 
 constexpr int kRedirectsMax = 5;
+constexpr std::string_view kKeyPath = "/key/";
 constexpr Duration kRetryMin = 5ms;
 constexpr Duration kRetryMax = 80ms;
 
@@ -95,7 +96,13 @@ Exchange Client::request() const {
   out.attempt = attempt_;
   out.operation = operation_;
   const Action& action = *action_;
-  const auto key_target = [&] { return "/key/" + action.pairs.front().first; };
+  const auto key_target = [&](std::string_view query = {}) {
+    const std::string& key = action.pairs.front().first;
+    std::string target;
+    target.reserve(kKeyPath.size() + key.size() + query.size());
+    target.append(kKeyPath).append(key).append(query);
+    return target;
+  };
   switch (action.verb) {
     case Verb::put:
       if (action.pairs.size() == 1 && serial_ % 4 != 0) {
@@ -113,7 +120,7 @@ Exchange Client::request() const {
       break;
     case Verb::get:
       out.method = "GET";
-      out.target = key_target() + std::string(level_text(action.level));
+      out.target = key_target(level_text(action.level));
       break;
     case Verb::del:
       out.method = "DELETE";

@@ -57,7 +57,7 @@ class Disk::Incoming final : public kv::OrderedStore {
   }
   [[nodiscard]] Status sync() override {
     if (disk_.frozen()) return stopped();
-    state.unsynced.clear();
+    state.synced();
     return {};
   }
   [[nodiscard]] std::unique_ptr<kv::View> view() override { return kv::view_of(state.contents); }
@@ -209,41 +209,45 @@ Status Disk::promise_repaired() {
 // --- the state ---
 
 void Disk::State::write(const kv::Batch& batch) {
-  Undo undo;
-  undo.previous.reserve(batch.operations().size());
-  std::string key;
+  unsynced.push_back(replaced_size);
   for (const kv::Batch::Operation& change : batch.operations()) {
-    kv::stored_key(change.space, change.key, key);
-    auto found = contents.find(key);
-    if (found == contents.end()) {
-      undo.previous.emplace_back(key, std::nullopt);
-      if (change.bytes) found = contents.emplace(key, std::string()).first;
-    } else {
-      undo.previous.emplace_back(key, std::move(found->second));
+    if (replaced_size == replaced.size()) replaced.emplace_back();
+    Replaced& before = replaced[replaced_size++];
+    kv::stored_key(change.space, change.key, before.key);
+    auto found = contents.find(before.key);
+    before.there = found != contents.end();
+    if (before.there) {
+      before.bytes.swap(found->second);
       if (!change.bytes) contents.erase(found);
+    } else if (change.bytes) {
+      found = contents.emplace(before.key, std::string()).first;
     }
     if (change.bytes) kv::stored_value(*change.bytes, change.index, found->second);
   }
-  unsynced.push_back(std::move(undo));
 }
 
 void Disk::State::undo_last() {
   // Backwards: a key may stand in one batch twice.
-  auto& previous = unsynced.back().previous;
-  for (auto it = previous.rbegin(); it != previous.rend(); ++it) {
-    if (it->second) {
-      contents.insert_or_assign(it->first, *std::move(it->second));
+  while (replaced_size > unsynced.back()) {
+    Replaced& before = replaced[--replaced_size];
+    if (before.there) {
+      contents.insert_or_assign(before.key, std::move(before.bytes));
     } else {
-      contents.erase(it->first);
+      contents.erase(before.key);
     }
   }
   unsynced.pop_back();
 }
 
+void Disk::State::synced() {
+  unsynced.clear();
+  replaced_size = 0;
+}
+
 void Disk::State::lose_power(Prng& prng) {
   const std::size_t kept = prng.below(unsynced.size() + 1);
   while (unsynced.size() > kept) undo_last();
-  unsynced.clear();  // what has survived a power failure is on the disk
+  synced();  // what has survived a power failure is on the disk
 }
 
 Result<std::optional<std::string>> Disk::get(std::string_view key) {
@@ -260,7 +264,7 @@ Status Disk::write(const kv::Batch& batch) {
 
 Status Disk::sync() {
   if (frozen()) return stopped();
-  state_.unsynced.clear();
+  state_.synced();
   witness_.durable_state(applied_of(state_.contents));
   return {};
 }
@@ -313,7 +317,7 @@ void Disk::recover() {
   if (incoming_counts_) state_ = std::move(incoming_->state);
   incoming_.reset();
   incoming_counts_ = false;
-  state_.unsynced.clear();  // opening it makes it durable
+  state_.synced();  // opening it makes it durable
   if (!cut_owed_) return;
   for (replica::LogImage* log : {&written_, &durable_}) {
     log->begin_behind(cut_owed_->index, cut_owed_->term);

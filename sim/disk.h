@@ -126,17 +126,25 @@ class Disk final : public replica::LogStore, public kv::ReplaceableStore {
   };
   // A state, and how to take its last batches back.
   struct State {
-    // One batch that is not synced, as what it replaced.
-    struct Undo {
-      std::vector<std::pair<std::string, std::optional<std::string>>> previous;
+    // What a batch has replaced under a key.
+    struct Replaced {
+      std::string key;
+      std::string bytes;
+      bool there = false;  // else there was nothing
     };
     void write(const kv::Batch& batch);
     void undo_last();
+    // The batches written so far are not taken back any more.
+    void synced();
     // Of the batches that are not synced the first few survive, by lot.
     void lose_power(Prng& prng);
 
     kv::MemoryStore::Contents contents;
-    std::vector<Undo> unsynced;
+    std::vector<std::size_t> unsynced;  // batches: where in `replaced` each begins
+    // Their changes are the first of it. The others are of batches that are synced: strings whose
+    // memory is used again.
+    std::vector<Replaced> replaced;
+    std::size_t replaced_size = 0;
   };
   class Incoming;
   static constexpr std::uint64_t kForever = std::numeric_limits<std::uint64_t>::max();

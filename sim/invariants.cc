@@ -245,8 +245,14 @@ void Invariants::check_stable(std::size_t node, const raft::Raft& raft) {
 void Invariants::check_progress(std::size_t node, const raft::Raft& raft) {
   GhostNode& ghost = ghost_.nodes[node];
   const Term term = raft.current_term();
+  std::size_t place = 0;
   for (const auto& [peer, progress] : raft.progress()) {
     const Index match = progress.match_index();
+    // Nearly always all is as it was, and in this order.
+    if (const std::size_t i = place++; i < ghost.progress.size()) {
+      const SeenProgress& before = ghost.progress[i];
+      if (before.peer == peer && before.term == term && before.match == match) continue;
+    }
     auto seen = std::ranges::find(ghost.progress, peer, &SeenProgress::peer);
     if (seen != ghost.progress.end() && seen->term == term && seen->match == match) continue;
     const auto at = ghost_.node_of_member.find(peer);

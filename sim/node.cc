@@ -83,7 +83,7 @@ std::string_view field(std::string_view fields, std::string_view name) {
   return fields.substr(0, fields.find("\r\n"));
 }
 
-void send_request(Kernel& kernel, Endpoint from, Exchange exchange) {
+void send_request(Kernel& kernel, Endpoint from, Exchange&& exchange) {
   const Endpoint to = exchange.node;
   const Fate fate = kernel.network.send_reliably(from, to, kernel.now);
   if (!fate.first) return;
@@ -123,7 +123,7 @@ void break_connections(Kernel& kernel, Endpoint a, Endpoint b) {
 // --- SimWorker ---
 
 void SimWorker::run(replica::Job job, replica::Done done) {
-  jobs_.emplace_back(std::move(job), std::move(done));
+  jobs_.push_back({std::move(job), std::move(done)});
   begin();
 }
 

@@ -5,7 +5,6 @@
 
 #include <array>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +14,7 @@
 
 #include "sim/kernel.h"
 #include "sim/node_storage.h"
+#include "src/base/ring.h"
 #include "src/http/router.h"
 #include "src/replica/host.h"
 #include "src/replica/join.h"
@@ -53,7 +53,7 @@ class SimWorker final : public replica::Worker {
   Node& node_;
   WorkerKind kind_;
   State state_ = State::idle;
-  std::deque<std::pair<replica::Job, replica::Done>> jobs_;
+  Ring<std::pair<replica::Job, replica::Done>> jobs_;
   Status result_;
 };
 
@@ -240,7 +240,7 @@ class Node final : public DiskWitness {
 [[nodiscard]] std::string_view field(std::string_view fields, std::string_view name);
 
 // Sends an HTTP request over the simulated network; the response event comes back, or nothing does.
-void send_request(Kernel& kernel, Endpoint from, Exchange exchange);
+void send_request(Kernel& kernel, Endpoint from, Exchange&& exchange);
 void send_response(Kernel& kernel, std::uint32_t exchange);
 
 // At `when`, one node's process is told what became of its connection to another node.

@@ -221,7 +221,8 @@ Action draw_operation(Prng& prng, const Workload& work, std::uint64_t number) {
   if (prng.chance(work.delete_percent, 100)) return del(key);
   std::string value = fmt::format("v{}", number);
   if (work.padding_max > 0) value += "-" + std::string(prng.below(work.padding_max + 1), 'x');
-  std::vector<std::pair<std::string, std::string>> pairs = {{key, value}};
+  std::vector<std::pair<std::string, std::string>> pairs;
+  pairs.emplace_back(key, std::move(value));
   if (prng.chance(work.multi_percent, 100)) {
     const std::string second = draw_key(prng, work);
     if (second != key) pairs.emplace_back(second, fmt::format("v{}-2", number));
@@ -234,10 +235,9 @@ void draw_operations(Prng& prng, const Workload& work, Options& options) {
   std::uint64_t number = 0;
   for (Duration t = prng.between(Duration(0), mean * 2); t < options.duration;
        t += prng.between(Duration(1us), mean * 2)) {
-    const Action action = draw_operation(prng, work, ++number);
-    const int client = static_cast<int>(prng.between(1, work.clients));
-    const Duration time = std::chrono::floor<std::chrono::microseconds>(t);
-    options.schedule.push_back(at(time, action).by(client));
+    Action& action = options.schedule.emplace_back(draw_operation(prng, work, ++number));
+    action.client = static_cast<int>(prng.between(1, work.clients));
+    action.at = std::chrono::floor<std::chrono::microseconds>(t);
   }
 }
 

@@ -9,6 +9,9 @@
 namespace raftkv::http {
 namespace {
 
+// Of a document but for its detail.
+constexpr std::size_t kUsualSize = 300;
+
 constexpr std::array kKinds = {
     // What the request itself got wrong.
     ProblemKind{"bad_request", 400, "The request is not framed as HTTP/1.1 demands"},
@@ -106,7 +109,9 @@ std::string_view code_of(replica::Problem problem) {
 std::string problem_document(const ProblemKind& kind, int status, std::string_view detail,
                              std::optional<replica::Effect> effect,
                              const std::optional<replica::LeaderHint>& leader) {
-  std::string out = R"({"type":"urn:raft-kv:problem:)";
+  std::string out;
+  out.reserve(kUsualSize + detail.size());
+  out += R"({"type":"urn:raft-kv:problem:)";
   out += kind.code;
   out += R"(","title":)";
   append_json_string(out, kind.title);

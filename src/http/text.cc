@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <span>
 
 #include "src/base/check.h"
 
@@ -33,6 +34,14 @@ constexpr auto kUnreservedOrSlash = table_of("-._~/");
 constexpr auto kTargetChars = table_of("-._~!$&'()*+,;=:@/?%");  // '?' after the first one too
 constexpr auto kHostChars = table_of("-._");
 constexpr auto kIpv6Chars = table_of(":.");
+
+// Everything but control characters, '"' and '\\'.
+constexpr std::array<bool, 256> plain_in_json() {
+  std::array<bool, 256> table{};
+  for (std::size_t c = 0x20; c < table.size(); ++c) table[c] = c != '"' && c != '\\';
+  return table;
+}
+constexpr auto kPlainInJson = plain_in_json();
 
 bool in(const std::array<bool, 256>& table, char c) {
   return table[static_cast<unsigned char>(c)];
@@ -134,9 +143,12 @@ bool is_utf8(std::string_view bytes) {
 }
 
 std::optional<std::string> percent_decoded(std::string_view text) {
+  const std::size_t plain = text.find('%');
+  if (plain == std::string_view::npos) return std::string(text);
   std::string out;
   out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
+  out.append(text, 0, plain);
+  for (std::size_t i = plain; i < text.size(); ++i) {
     if (text[i] != '%') {
       out.push_back(text[i]);
       continue;
@@ -190,7 +202,7 @@ void append_json_string(std::string& out, std::string_view text) {
   std::size_t plain = 0;  // everything from here is copied as it is
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
-    if (static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\') continue;
+    if (in(kPlainInJson, c)) continue;
     out.append(text, plain, i - plain);
     append_json_escape(out, c);
     plain = i + 1;
@@ -207,7 +219,11 @@ void append_json_text(std::string& out, std::string_view text) {
 }
 
 void append_field_value(std::string& out, std::string_view text) {
-  for (const char c : text) out.push_back(c >= 0x20 && c < 0x7f ? c : '?');
+  const std::size_t at = out.size();
+  out.append(text);
+  for (char& c : std::span(out).subspan(at)) {
+    if (c < 0x20 || c >= 0x7f) c = '?';
+  }
 }
 
 void append_number(std::string& out, std::uint64_t number) {

@@ -19,6 +19,7 @@ void write_set(ByteWriter& out, const VoterSet& set) {
 VoterSet read_set(ByteReader& in, const std::vector<Member>& members) {
   VoterSet set;
   const std::size_t count = in.u16();
+  set.reserve(std::min(count, in.left() / sizeof(std::uint64_t)));
   for (std::size_t i = 0; i < count && in.ok(); ++i) {
     const MemberId id(in.u64());
     const bool ascending = set.empty() || set.back() < id;
@@ -30,8 +31,7 @@ VoterSet read_set(ByteReader& in, const std::vector<Member>& members) {
   return set;
 }
 
-Member read_member(ByteReader& in) {
-  Member m;
+void read_member(ByteReader& in, Member& m) {
   m.id = MemberId(in.u64());
   m.instance = InstanceId(in.u64());
   m.replaces = MemberId(in.u64());
@@ -41,7 +41,6 @@ Member read_member(ByteReader& in) {
   const bool fits = m.name.size() <= kMemberTextMax && m.http_address.size() <= kMemberTextMax &&
                     m.raft_address.size() <= kMemberTextMax;
   if (!m.id || !fits) in.fail();
-  return m;
 }
 
 }  // namespace
@@ -102,10 +101,13 @@ Result<Configuration> Configuration::decode(std::string_view bytes) {
   Configuration c;
   const std::size_t member_count = in.u16();
   if (member_count > kMembersMax) in.fail();
+  if (in.ok()) c.members.reserve(member_count);
+  MemberId previous;
   for (std::size_t i = 0; i < member_count && in.ok(); ++i) {
-    Member m = read_member(in);
-    if (!c.members.empty() && c.members.back().id >= m.id) in.fail();
-    c.members.push_back(std::move(m));
+    Member& m = c.members.emplace_back();
+    read_member(in, m);
+    if (m.id <= previous) in.fail();
+    previous = m.id;
   }
   c.voters = read_set(in, c.members);
   c.outgoing = read_set(in, c.members);

@@ -10,13 +10,17 @@ namespace raftkv::raft {
 std::uint64_t majority_reached(const VoterSet& voters, const VoterNumber& number) {
   if (voters.empty()) return kEverything;
   CHECK(voters.size() <= kMembersMax);
+  // In descending order; there are few.
   std::array<std::uint64_t, kMembersMax> reached;
-  const auto begin = reached.begin();
-  const auto end = std::transform(voters.begin(), voters.end(), begin, number);
-  // In descending order, what stands at place n/2 (from 0) has been reached by n/2 + 1 voters.
-  const auto majority = begin + static_cast<std::ptrdiff_t>(voters.size() / 2);
-  std::nth_element(begin, majority, end, std::greater<>());
-  return *majority;
+  std::size_t count = 0;
+  for (const MemberId voter : voters) {
+    const std::uint64_t by_this_one = number(voter);
+    std::size_t at = count++;
+    for (; at > 0 && reached[at - 1] < by_this_one; --at) reached[at] = reached[at - 1];
+    reached[at] = by_this_one;
+  }
+  // What stands at place n/2 (from 0) has been reached by n/2 + 1 voters.
+  return reached[voters.size() / 2];
 }
 
 std::uint64_t quorum_reached(const Configuration& configuration, const VoterNumber& number) {

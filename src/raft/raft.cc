@@ -55,16 +55,20 @@ bool Effects::empty() const {
          snapshot_work.empty() && reads_granted.empty() && reads_refused.empty() && events.empty();
 }
 
+// Of most of them there are none in most turns.
 void Effects::swap(Effects& other) {
-  messages.swap(other.messages);
-  log_writes.swap(other.log_writes);
-  apply.swap(other.apply);
-  fetches.swap(other.fetches);
+  const auto swap_filled = [](auto& ours, auto& theirs) {
+    if (!ours.empty() || !theirs.empty()) ours.swap(theirs);
+  };
+  swap_filled(messages, other.messages);
+  swap_filled(log_writes, other.log_writes);
+  swap_filled(apply, other.apply);
+  swap_filled(fetches, other.fetches);
   std::swap(log_cut, other.log_cut);
-  snapshot_work.swap(other.snapshot_work);
-  reads_granted.swap(other.reads_granted);
-  reads_refused.swap(other.reads_refused);
-  events.swap(other.events);
+  swap_filled(snapshot_work, other.snapshot_work);
+  swap_filled(reads_granted, other.reads_granted);
+  swap_filled(reads_refused, other.reads_refused);
+  swap_filled(events, other.events);
   std::swap(marks, other.marks);
 }
 

@@ -29,9 +29,8 @@ Time ApplyPipeline::next_deadline() const {
 }
 
 void ApplyPipeline::start_batch() {
-  if (busy_) return;
+  if (busy_ || queue_.empty()) return;
   take_batch();
-  if (batch_.empty()) return;
   busy_ = true;
   const auto done = [this](const Status& status) { finished(status); };
   // With few clients most of a write's time goes into waking threads: here are two of them.

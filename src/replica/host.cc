@@ -153,7 +153,7 @@ void Host::Impl::observe_marks() {
   marks_.clear();
 }
 
-void Host::Impl::observe(raft::Event event) {
+void Host::Impl::observe(raft::Event&& event) {
   if (const auto* ended = std::get_if<raft::TransferEnded>(&event)) transfer_ended(*ended);
   if (const auto* changed = std::get_if<raft::LeaderChanged>(&event))
     transfer_decided(changed->leader);
@@ -178,8 +178,10 @@ void Host::Impl::start_work(Time time) {
   apply_.start(time);
   intake_.start();
   reads_.start();
-  answer_reads(reads_.fetched());
-  reads_.fetched().clear();
+  if (!reads_.fetched().empty()) {
+    answer_reads(reads_.fetched());
+    reads_.fetched().clear();
+  }
   streams_.start();
   fetches_.start();
   cuts_.start();

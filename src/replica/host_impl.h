@@ -81,7 +81,7 @@ class Host::Impl {
   [[nodiscard]] bool takes_part() const;
   [[nodiscard]] bool leads() const { return raft_.role() == raft::Role::leader; }
   void carry_out(Time now);
-  void observe(raft::Event event);
+  void observe(raft::Event&& event);
   void mark(Mark mark) { marks_.set(mark); }
   void observe_marks();
   void notice_lost_leadership(Time now);

@@ -33,11 +33,12 @@ bool LogPipeline::checkpoint_due(Time now) const {
 
 void LogPipeline::start(Time now) {
   if (busy_) return;
+  const bool checkpoint = finishing_ || checkpoint_due(now);
+  if (queue_.empty() && !checkpoint && !cut_ && !repaired_) return;  // nearly every turn
   take_batch();
-  checkpoint_ = finishing_ || checkpoint_due(now);
+  checkpoint_ = checkpoint;
   if (queue_.empty()) job_cut_ = std::exchange(cut_, {});
   job_repaired_ = std::exchange(repaired_, false);
-  if (batch_.empty() && !checkpoint_ && !job_cut_ && !job_repaired_) return;
   busy_ = true;
   worker_.run([this] { return work(); }, [this](const Status& status) { finished(status); });
 }
