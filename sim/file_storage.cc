@@ -349,12 +349,15 @@ bool FileStorage::rot(const Action& how) {
   return true;
 }
 
+// It is the simulator that looks, not the node: reads that fail are none of its business.
 const kv::MemoryStore::Contents* FileStorage::contents() {
   contents_.clear();
+  disk_.fail_reads(false);
   const auto view = states_->view();
   for (; view->valid(); view->next()) {
     contents_.emplace_hint(contents_.end(), view->key(), view->value());
   }
+  disk_.fail_reads(fault_ == Fault::reads);
   return view->status() ? &contents_ : nullptr;
 }
 

@@ -78,6 +78,7 @@ struct GhostNode {
   bool damaged = false;     // at rest, and since then no start after which nothing of it was left
   bool hidden_damage = false;  // … that was left at the last start
   bool promise_lost = false;   // a part of the log is lost, and not repaired since
+  Index owed;                  // of what it lost, the last entry that was committed when it started
   // What was being written to the log when it was found and could not be read: how much of it is
   // there shows when the node runs.
   std::vector<raft::LogWrite> under_way;

@@ -31,7 +31,8 @@
 //   I17  Roles                   only voters of a configuration that may be in force campaign; a
 //   leader that removed itself steps down I18  Messages                entries are contiguous,
 //   terms do not fall; AppendEntries come only from the leader I19  Lost promises           a node
-//   that lost a promise neither votes nor campaigns, one that lost its state does not campaign I20
+//   that lost a promise neither votes nor campaigns, one that lost its state does not campaign;
+//   one that is repaired has again what it had of what was committed I20
 //   Recovered state         a recovered state, and an installed one, is the committed log's at its
 //   applied index I21  Recovery                a disk that was not damaged opens and holds what was
 //   promised, and of what was being written when the process died a first part; one that was
@@ -114,7 +115,7 @@ class Invariants {
   void durable_cut(std::size_t node, Index first);
   void durable_installed(std::size_t node, Index index, Term term);
   void durable_state(std::size_t node, Index applied);
-  void promise_repaired(std::size_t node) { ghost_.nodes[node].promise_lost = false; }
+  void promise_repaired(std::size_t node);
   void found(std::size_t node, const FoundOnDisk& found, std::span<const raft::LogWrite> under_way);
 
  private:

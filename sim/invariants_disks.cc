@@ -270,8 +270,24 @@ void Invariants::found_less(std::size_t node, const FoundOnDisk& found, const Lo
     return fail("I9", node, "recovered term {}, its disk had {}",
                 found.hard_state.current_term.value, ghost.durable_hard_state.current_term.value);
   }
+  for (Index i = std::min(ghost.durable.last(), ghost_.committed_last()); i > log.last();
+       i = i.prev()) {
+    if (ghost.durable.at(i).prefix != ghost_.committed_at(i).prefix) continue;
+    ghost.owed = std::max(ghost.owed, i);
+    break;
+  }
   ghost.durable = log;
   ghost.durable_hard_state = found.hard_state;
+}
+
+// It votes and campaigns again: what it acknowledged once and others counted on must be there.
+void Invariants::promise_repaired(std::size_t node) {
+  GhostNode& ghost = ghost_.nodes[node];
+  ghost.promise_lost = false;
+  const Index owed = std::exchange(ghost.owed, Index());
+  if (!owed || ghost.durable.holds(owed, ghost_.committed_at(owed).prefix)) return;
+  fail("I19", node, "counts its lost promise as repaired, without the entry {} that it had",
+       owed.value);
 }
 
 // The one that was promised, or one of those under way: then that is durable now. How many steps

@@ -30,7 +30,7 @@ bool Raft::sticks_to_leader(Time now) const {
 }
 
 void Raft::on(const Envelope& envelope, const PreVote& request, Time now) {
-  note_candidate(envelope.route.from, request.candidate_address);
+  note_address(envelope.route.from, request.candidate_address);
   const bool sticks = sticks_to_leader(now);
   if (envelope.term < current_term()) mark(Mark::pre_vote_of_an_older_term_answered);
   if (request.next_term > current_term() && sticks)
@@ -45,7 +45,7 @@ void Raft::on(const Envelope& envelope, const PreVote& request, Time now) {
 
 void Raft::on(const Envelope& envelope, const RequestVote& request, Time now) {
   const MemberId candidate = envelope.route.from;
-  note_candidate(candidate, request.candidate_address);
+  note_address(candidate, request.candidate_address);
   const bool free = !hard_state_.voted_for || hard_state_.voted_for == candidate;
   const bool granted = free && role_ == Role::follower && !promise_lost_ &&
                        (request.leadership_transfer || !sticks_to_leader(now)) &&
@@ -60,20 +60,21 @@ void Raft::on(const Envelope& envelope, const RequestVote& request, Time now) {
 }
 
 // A voter whose log ends before the candidate was added has no address for it, and one that has
-// not heard of the candidate's move has an old one; yet its vote may be the one that is missing.
-void Raft::note_candidate(MemberId candidate, const std::string& address) {
+// not heard of the candidate's move has an old one; yet its vote may be the one that is missing. So
+// with a leader of an older term, which nobody else may tell of the later one.
+void Raft::note_address(MemberId sender, const std::string& address) {
   if (address.empty()) return;
-  candidate_addresses_.erase(candidate);
-  const Member* const member = configuration().find(candidate);
+  told_addresses_.erase(sender);
+  const Member* const member = configuration().find(sender);
   if (member != nullptr && member->raft_address == address) return;
   mark(Mark::candidate_told_its_address);
-  if (candidate_addresses_.size() >= kMembersMax) candidate_addresses_.clear();
-  candidate_addresses_[candidate] = address;
+  if (told_addresses_.size() >= kMembersMax) told_addresses_.clear();
+  told_addresses_[sender] = address;
 }
 
-const std::string* Raft::candidate_address(MemberId candidate) const {
-  const auto found = candidate_addresses_.find(candidate);
-  return found == candidate_addresses_.end() ? nullptr : &found->second;
+const std::string* Raft::told_address(MemberId sender) const {
+  const auto found = told_addresses_.find(sender);
+  return found == told_addresses_.end() ? nullptr : &found->second;
 }
 
 std::string Raft::own_address() const {
@@ -139,7 +140,7 @@ void Raft::campaign(bool leadership_transfer, Time now) {
   gated_.clear();
   votes_granted_.clear();
   votes_refused_.clear();
-  matched_ = leader_commit_ = replied_match_ = Index();
+  matched_ = leader_commit_ = commit_told_ = replied_match_ = Index();
   leader_round_ = replied_round_ = ReadRound();
   reply_owed_ = false;
   drop_incoming_snapshot();

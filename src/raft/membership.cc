@@ -140,7 +140,7 @@ void Raft::configuration_appended(Index index, Configuration configuration) {
 }
 
 void Raft::configuration_in_force() {
-  candidate_addresses_.clear();  // what they say of themselves is older, or they say it again
+  told_addresses_.clear();  // what they say of themselves is older, or they say it again
   out_.events.push_back(ConfigurationChanged{configuration_index(), configuration()});
   if (role_ != Role::leader) return;
   for (const Member& m : configuration().members) {

@@ -357,6 +357,12 @@ void Raft::hand_out_apply() {
   handed_to_apply_ = through;
 }
 
+// The run of a peer that was heard from last; 0: none.
+Incarnation Raft::incarnation_of(MemberId peer) const {
+  const auto seen = incarnations_.find(peer);
+  return seen == incarnations_.end() ? Incarnation() : seen->second;
+}
+
 void Raft::send(MemberId to, Message message, Incarnation to_incarnation) {
   const Route route{.cluster = identity_.cluster,
                     .from = identity_.member,
@@ -434,7 +440,7 @@ void Raft::become_follower(Term term, std::string_view reason, Time now) {
     if (incoming_ && !incoming_->installing) mark(Mark::snapshot_dropped_with_its_term);
     set_hard_state(term, MemberId());
     gated_.clear();  // promises of an older term interest nobody
-    matched_ = leader_commit_ = replied_match_ = Index();
+    matched_ = leader_commit_ = commit_told_ = replied_match_ = Index();
     leader_round_ = replied_round_ = ReadRound();
     reply_owed_ = false;
     drop_incoming_snapshot();

@@ -157,9 +157,9 @@ class Raft {
   [[nodiscard]] std::optional<Time> last_leader_contact() const { return last_leader_contact_; }
   // Where the leader said that it is reached; "" if it did not say so in this term.
   [[nodiscard]] const std::string& leader_address() const { return leader_address_; }
-  // Where a candidate says that it is, if the configuration does not say so; null if it does, or
-  // the candidate said nothing.
-  [[nodiscard]] const std::string* candidate_address(MemberId candidate) const;
+  // Where a candidate, or a leader of an older term, says that it is, if the configuration does not
+  // say so; null if it does, or the other said nothing.
+  [[nodiscard]] const std::string* told_address(MemberId sender) const;
   [[nodiscard]] std::vector<PeerStatus> peers(Time now) const;  // empty unless leader
   // For the simulator's invariants (I11, I16): what a leader or candidate believes.
   [[nodiscard]] const std::map<MemberId, Progress>& progress() const { return progress_; }
@@ -206,6 +206,7 @@ class Raft {
   void set_leader(MemberId leader);
   void leave_leadership();
   void set_hard_state(Term term, MemberId voted_for);
+  [[nodiscard]] Incarnation incarnation_of(MemberId peer) const;
   void send(MemberId to, Message message, Incarnation to_incarnation = Incarnation());
   void send_after(WriteId write, MemberId to, Message message,
                   Incarnation to_incarnation = Incarnation());
@@ -227,7 +228,7 @@ class Raft {
   void on(const Envelope& envelope, const RequestVoteReply& reply, Time now);
   void on(const Envelope& envelope, const TimeoutNow& request, Time now);
   [[nodiscard]] bool sticks_to_leader(Time now) const;
-  void note_candidate(MemberId candidate, const std::string& address);
+  void note_address(MemberId sender, const std::string& address);
   [[nodiscard]] std::string own_address() const;
   [[nodiscard]] bool may_campaign(Time now) const;
   void start_pre_vote(Time now);
@@ -345,11 +346,13 @@ class Raft {
   MemberId leader_;
   Incarnation leader_incarnation_;
   std::string leader_address_;
-  std::map<MemberId, std::string> candidate_addresses_;  // of candidates that the configuration
-                                                         // here names nowhere, or elsewhere
+  // Of candidates, and of leaders of an older term, that the configuration here names nowhere, or
+  // elsewhere.
+  std::map<MemberId, std::string> told_addresses_;
   std::optional<Time> last_leader_contact_;
   Index matched_;        // our log is the leader's through here, durable or not
   Index leader_commit_;  // as the leader said
+  Index commit_told_;    // as it said to this incarnation
   ReadRound leader_round_;
   bool reply_owed_ = false;
   Index replied_match_;

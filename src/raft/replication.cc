@@ -72,6 +72,7 @@ void Raft::truncate_from(Index from) {
 void Raft::on(const Envelope& envelope, AppendEntries& request, Time now) {
   if (envelope.term < current_term()) {  // 1. reply false if term < currentTerm
     mark(Mark::append_of_an_older_term_answered);
+    note_address(envelope.route.from, request.leader_address);
     send_after(write_with_hard_state(), envelope.route.from, AppendEntriesReply{},
                envelope.route.from_incarnation);
     return;
@@ -80,6 +81,8 @@ void Raft::on(const Envelope& envelope, AppendEntries& request, Time now) {
     return;  // no leader of this term sends that
   heard_from_leader(envelope, request.leader_address, now);
   leader_commit_ = std::max(leader_commit_, request.leader_commit);
+  if (envelope.route.to_incarnation == identity_.incarnation)
+    commit_told_ = std::max(commit_told_, request.leader_commit);
   leader_round_ = std::max(leader_round_, request.read_round);
   // Entries are acknowledged when they are durable; contact and read rounds at once.
   if (request.entries.empty() || leader_round_ > replied_round_) reply_owed_ = true;
@@ -190,12 +193,13 @@ void Raft::commit_through(Index index) {
 }
 
 // A node that has lost a promise may vote again when its durable log has all that a leader of its
-// own or a later term had committed, in its own term, while this incarnation listened (rule 10,
-// I19).
+// own or a later term had committed, in its own term, and told this incarnation (rule 10, I19).
+// Only what was sent to this incarnation counts: a message that set out before the loss may come
+// after it, and what this node acknowledged in between may be committed.
 void Raft::repair_promise() {
-  if (!promise_lost_ || !leader_ || !leader_commit_) return;
-  if (std::min(matched_, stable_.index()) < leader_commit_) return;
-  if (log_.term(leader_commit_) != current_term()) return;
+  if (!promise_lost_ || !leader_ || !commit_told_) return;
+  if (std::min(matched_, stable_.index()) < commit_told_) return;
+  if (log_.term(commit_told_) != current_term()) return;
   promise_lost_ = false;
   mark(Mark::lost_promise_repaired);
   out_.events.push_back(PromiseRepaired{});
@@ -275,7 +279,7 @@ void Raft::send_append(MemberId peer, Progress& progress) {
     for (const Entry& entry : request.entries) bytes += entry.size();
     progress.sent(request.entries.empty() ? Index() : request.entries.back().index(), bytes);
     progress.message_owed = false;
-    send(peer, std::move(request));
+    send(peer, std::move(request), incarnation_of(peer));
     if (probing) return;
   }
   if (!progress.message_owed) return;
@@ -283,7 +287,7 @@ void Raft::send_append(MemberId peer, Progress& progress) {
   // A learner that lost its power may be back with a log that does not name us, and nobody told us.
   AppendEntries heartbeat = append_request(progress);
   heartbeat.leader_address = own_address();
-  send(peer, std::move(heartbeat));
+  send(peer, std::move(heartbeat), incarnation_of(peer));
 }
 
 AppendEntries Raft::append_request(const Progress& progress) const {
@@ -331,7 +335,7 @@ void Raft::fetched(const LogFetch& fetch, std::vector<Entry> entries, Time /*now
   for (const Entry& entry : request.entries) bytes += entry.size();
   progress.sent(request.entries.back().index(), bytes);
   progress.message_owed = false;
-  send(fetch.peer, std::move(request));
+  send(fetch.peer, std::move(request), incarnation_of(fetch.peer));
 }
 
 }  // namespace raftkv::raft

@@ -62,6 +62,7 @@ Index Raft::log_needed_behind() {
 void Raft::on(const Envelope& envelope, const InstallSnapshot& request, Time now) {
   if (envelope.term < current_term()) {  // 1. reply immediately if term < currentTerm
     mark(Mark::snapshot_of_an_older_term_answered);
+    note_address(envelope.route.from, request.leader_address);
     send_after(write_with_hard_state(), envelope.route.from,
                InstallSnapshotReply{.stream = request.stream}, envelope.route.from_incarnation);
     return;

@@ -130,7 +130,7 @@ void Host::Impl::send_frame(raft::MemberId to, raft::Incarnation to_incarnation,
 // node may have slept over.
 const std::string* Host::Impl::address_of(raft::MemberId id) const {
   if (id == raft_.leader() && !raft_.leader_address().empty()) return &raft_.leader_address();
-  if (const std::string* const candidate = raft_.candidate_address(id)) return candidate;
+  if (const std::string* const told = raft_.told_address(id)) return told;
   const raft::Member* const member = raft_.configuration().find(id);
   if (member != nullptr) return &member->raft_address;
   // One that is leaving: it is still told that its removal is committed.

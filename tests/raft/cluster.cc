@@ -273,6 +273,14 @@ void Cluster::lose_state(MemberId id) {
   n.disk.applied = Index();
 }
 
+void Cluster::lose_log(MemberId id, Index from) {
+  Node& n = node(id);
+  CHECK(!n.up);
+  CHECK(from > n.disk.applied);
+  n.disk.log.resize(from.prev().value);
+  n.promise_lost = true;
+}
+
 Raft& Cluster::raft(MemberId id) {
   CHECK(node(id).up);
   return *node(id).raft;

@@ -82,6 +82,8 @@ class Cluster {
   void start(MemberId id);
   void crash(MemberId id);       // what is not durable is lost
   void lose_state(MemberId id);  // of a node that is down
+  // Of a node that is down, and whose state ends before: the next start says that it has lost it.
+  void lose_log(MemberId id, Index from);
 
   [[nodiscard]] Node& node(MemberId id) { return *nodes_.at(id); }
   [[nodiscard]] Raft& raft(MemberId id);

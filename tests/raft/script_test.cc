@@ -140,6 +140,8 @@ class Story {
         cluster_.snapshot_step(c.node());
     } else if (c.verb == "lose_state") {
       cluster_.lose_state(c.node());
+    } else if (c.verb == "lose_log") {
+      cluster_.lose_log(c.node(), Index(c.number("from", 1)));
     } else if (c.verb == "wait") {
       cluster_.advance(std::chrono::milliseconds(c.number("ms", 0)));
     } else if (c.verb == "status") {

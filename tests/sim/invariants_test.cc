@@ -410,6 +410,35 @@ TEST(Invariants, I9AFailedSyncMayLeaveMoreOfALogThatCannotBeRead) {
       << "nobody wrote that";
 }
 
+// --- a lost promise, and its repair ---
+
+struct Lost : Fixture {
+  // It had the configuration and an entry, which others have committed; a start finds less.
+  Lost() {
+    invariants.begins_with(entry_of(1, 2));
+    invariants.durable_appended(0, entry_of(1, 2));
+    invariants.damaged(0);
+    FoundOnDisk there;
+    there.hard_state = HardState{Term(1), MemberId()};
+    there.promise_lost = true;
+    there.first = there.last = Index(1);
+    there.entries = {configuration_entry()};
+    invariants.found(0, there, {});
+  }
+};
+
+TEST(Invariants, I19APromiseIsRepairedWithoutWhatWasLost) {
+  Lost without;
+  EXPECT_EQ(without.violated(), "nothing");
+  without.invariants.promise_repaired(0);
+  EXPECT_EQ(without.violated(), "I19");
+
+  Lost with;
+  with.invariants.durable_appended(0, entry_of(1, 2));
+  with.invariants.promise_repaired(0);
+  EXPECT_EQ(with.violated(), "nothing");
+}
+
 // --- I20 at the end: the log is the configuration, and a key written at 2 and at 3 ---
 
 struct End : Fixture {
