@@ -18,6 +18,9 @@ namespace {
 // How long open client connections may take to end once the node has stopped.
 constexpr Duration kDrainTime = 1s;
 
+// Where the log is to be short, too, a sync of the state has something to do.
+constexpr std::size_t kStateSyncBytesMin = 8u << 20;
+
 http::ServerOptions server_options(const ServeOptions& options) {
   http::ServerOptions server;
   server.router.value_size_max = options.value_size_max;
@@ -31,6 +34,9 @@ replica::HostOptions host_options(const ServeOptions& options, const storage::Op
   host.raft.heartbeat_interval = options.heartbeat_interval;
   host.raft.log_kept_bytes = options.log_kept_bytes;
   host.raft.log_cut_step_bytes = std::min(host.raft.log_cut_step_bytes, options.log_kept_bytes);
+  // The log is kept through the last sync of the state: no more of it for that than is kept anyway.
+  host.state_sync_bytes =
+      std::min(host.state_sync_bytes, std::max(kStateSyncBytesMin, options.log_kept_bytes));
   host.name = opened.names.name;
   host.http_address = options.advertise_http;
   host.raft_address = options.advertise_raft;
