@@ -5,10 +5,10 @@
 #include <cstdio>
 #include <string>
 #include <utility>
+#include <variant>
 
 #include "src/app/loop.h"
 #include "src/app/options.h"
-#include "src/base/check.h"
 #include "src/http/server.h"
 
 namespace raftkv::bench {
