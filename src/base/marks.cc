@@ -36,7 +36,7 @@ constexpr std::array<MarkText, kMarks> kTexts = {{
     {Mark::removed_voter_won, "removed voter won", "diss. 4.2.2", "and was elected"},
     {Mark::election_won_in_two_majorities, "election won in two majorities", "§6", "a candidate was elected under C_old,new"},
     {Mark::early_election_after_a_reset, "early election after a reset", "rule 5", "the leader's process is gone: PreVote at once, not after an election timeout"},
-    {Mark::candidate_told_its_address, "candidate told its address", "§6", "a voter asked by a candidate that its own configuration does not name, or names elsewhere"},
+    {Mark::candidate_told_its_address, "candidate told its address", "§6", "asked by a candidate, or by a leader of an older term, that its own configuration does not name, or names elsewhere"},
     {Mark::removed_member_kept_silent, "removed member kept silent", "rule 9", "a member whose removal is committed heard from no leader, and did not campaign"},
     // leadership transfer
     {Mark::leadership_handed_over, "leadership handed over", "diss. 3.10", "a follower campaigned at once because its leader asked it to"},
