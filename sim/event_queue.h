@@ -3,7 +3,9 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -41,16 +43,16 @@ struct Event {
   std::uint8_t node = 0;
 };
 
-// Two parts: a row of events in order, which takes an event that is later than all in it, and a
-// heap for the others. A schedule is pushed in order before the run begins: in the row, what lies
-// far ahead costs nothing, and the heap holds only what is under way.
+// Two rows of events in order, each of which takes an event that is later than all in it, and a
+// heap for the others. A schedule is pushed in order before the run begins, and fills the first
+// row; the operations' timeouts, all of one length, gather in the second. There, what lies far
+// ahead costs nothing, and the heap holds only what is under way.
 class EventQueue {
  public:
   void push(Event event) {
     event.order = ++pushed_;
-    if (row_.empty() || !earlier(event, row_.back())) {
-      row_.push_back(event);
-      return;
+    for (auto& row : rows_) {
+      if (row.empty() || !earlier(event, row.back())) return row.push_back(event);
     }
     std::size_t at = heap_.size();
     heap_.push_back(event);
@@ -60,27 +62,44 @@ class EventQueue {
     heap_[at] = event;
   }
   [[nodiscard]] bool empty() const { return size() == 0; }
-  [[nodiscard]] const Event& top() const { return row_is_next() ? row_.front() : heap_.front(); }
+  [[nodiscard]] const Event& top() const {
+    const std::size_t next = next_part();
+    return next < kRows ? rows_[next].front() : heap_.front();
+  }
   Event pop() {
     CHECK(!empty());
-    return row_is_next() ? pop_row() : pop_heap();
+    const std::size_t next = next_part();
+    return next < kRows ? pop_row(rows_[next]) : pop_heap();
   }
-  [[nodiscard]] std::size_t size() const { return row_.size() + heap_.size(); }
+  [[nodiscard]] std::size_t size() const {
+    return rows_[0].size() + rows_[1].size() + heap_.size();
+  }
 
  private:
   // Of the heap. With four, it is half as deep as with two, and they lie together.
   static constexpr std::size_t kChildren = 4;  // earliest_of() knows it
+  static constexpr std::size_t kRows = 2;
 
   // The order as one number: compared without a branch.
   __extension__ using Key = __int128;
+  static constexpr Key kBehindAll = static_cast<Key>(std::numeric_limits<std::int64_t>::max())
+                                    << 64;
   [[nodiscard]] static Key key(const Event& event) {
     return static_cast<Key>(event.at.count()) << 64 | event.order;
   }
   [[nodiscard]] static bool earlier(const Event& a, const Event& b) { return key(a) < key(b); }
   [[nodiscard]] static std::size_t parent(std::size_t at) { return (at - 1) / kChildren; }
 
-  [[nodiscard]] bool row_is_next() const {
-    return !row_.empty() && (heap_.empty() || earlier(row_.front(), heap_.front()));
+  // Which part's first event comes before all others: a row, or kRows for the heap.
+  [[nodiscard]] std::size_t next_part() const {
+    std::size_t next = kRows;
+    Key first = heap_.empty() ? kBehindAll : key(heap_.front());
+    for (std::size_t i = 0; i < kRows; ++i) {
+      if (rows_[i].empty() || key(rows_[i].front()) > first) continue;
+      next = i;
+      first = key(rows_[i].front());
+    }
+    return next;
   }
 
   // Which of `count` events that lie together comes first. A whole family is compared in pairs,
@@ -97,9 +116,9 @@ class EventQueue {
     return earlier(events[right], events[left]) ? right : left;
   }
 
-  Event pop_row() {
-    const Event first = row_.front();
-    row_.pop_front();
+  static Event pop_row(Ring<Event>& row) {
+    const Event first = row.front();
+    row.pop_front();
     return first;
   }
 
@@ -123,7 +142,7 @@ class EventQueue {
     return first;
   }
 
-  Ring<Event> row_;
+  std::array<Ring<Event>, kRows> rows_;
   std::vector<Event> heap_;
   std::uint64_t pushed_ = 0;
 };

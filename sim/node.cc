@@ -298,6 +298,11 @@ void Process::on_frame(FrameInFlight frame) {
   const bool for_us =
       get_u64(frame.bytes.view().data() + kFrameToAt) == node_.identity().member.value;
   const Status status = host_->receive(std::move(frame.bytes));
+  if (!frame.corrupt && !status) {
+    const ErrorCode code = status.error().code;
+    CHECK(code != ErrorCode::corrupt && code != ErrorCode::unsupported,
+          "a frame that a Host has sent cannot be read");
+  }
   if (frame.corrupt && status) {
     kernel_.verdict.fail("I18",
                          fmt::format("n{}: takes a frame with a flipped bit", node_.number() + 1));
@@ -351,8 +356,8 @@ void Process::send(const replica::PeerAddress& to, raft::Frame frame) {
   const auto target = node_of_address(to.address);
   if (!target || *target >= kernel_.ghost.nodes.size() || *target == node_.number()) return;
   const auto endpoint = static_cast<Endpoint>(*target);
+  look_at_frame(frame, endpoint);
   const SharedBytes bytes = SharedBytes::from(std::move(frame).flatten());
-  look_at_frame(bytes, endpoint);
   kernel_.trace.mix(get_u64(bytes.view().data() + kFrameChecksumAt));
   const Fate fate = kernel_.network.send(node_.endpoint(), endpoint, bytes.size(), kernel_.now);
   if (kernel_.watcher != nullptr)
@@ -373,18 +378,16 @@ void Process::send(const replica::PeerAddress& to, raft::Frame frame) {
   }
 }
 
-// What leaves is read back with the real codec and checked.
-void Process::look_at_frame(const SharedBytes& bytes, Endpoint to) {
-  const auto kind = static_cast<raft::FrameKind>(bytes.view()[kFrameKindAt]);
-  const bool plain = kind == raft::FrameKind::pre_vote || kind == raft::FrameKind::pre_vote_reply ||
-                     kind == raft::FrameKind::timeout_now || kind >= raft::FrameKind::forward;
-  if (plain && !kernel_.trace.on()) return;
-  auto frame = raft::parse_frame(bytes);
-  CHECK(frame.has_value(), "a frame that the Host sends cannot be read");
+// What leaves is decoded and checked; that it can be read whole, its receiver shows (on_frame).
+void Process::look_at_frame(const raft::Frame& frame, Endpoint to) {
+  const auto kind = static_cast<raft::FrameKind>(frame.head[kFrameKindAt]);
   if (kind >= raft::FrameKind::forward) {
     return kernel_.trace.line(kernel_.now, "{} -> n{} forward", node_.name(), to + 1);
   }
-  const auto envelope = raft::decode(*std::move(frame));
+  const bool plain = kind == raft::FrameKind::pre_vote || kind == raft::FrameKind::pre_vote_reply ||
+                     kind == raft::FrameKind::timeout_now;
+  if (plain && !kernel_.trace.on()) return;
+  const auto envelope = raft::decode(frame);
   CHECK(envelope.has_value(), "a message that the Host sends cannot be read");
   kernel_.invariants.sent(node_.number(), host_->raft(), *envelope);
   if (kernel_.trace.on()) {

@@ -114,7 +114,7 @@ class Process final : public replica::Clock,
   void after_input();
   void check();
   void check_applied();
-  void look_at_frame(const SharedBytes& bytes, Endpoint to);
+  void look_at_frame(const raft::Frame& frame, Endpoint to);
   void answer(std::uint32_t exchange, http::HttpResponse response);
   [[nodiscard]] Instant instant_of(Time time) const;
 

@@ -8,8 +8,8 @@
 namespace raftkv {
 
 // Prints "FILE:LINE: CHECK failed: CONDITION: MESSAGE" to standard error and aborts.
-[[noreturn]] void check_failed(const char* file, int line, const char* condition,
-                               std::string_view message = {});
+[[noreturn, gnu::cold]] void check_failed(const char* file, int line, const char* condition,
+                                          std::string_view message = {});
 
 }  // namespace raftkv
 

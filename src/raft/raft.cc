@@ -64,7 +64,7 @@ void Effects::swap(Effects& other) {
   swap_filled(log_writes, other.log_writes);
   swap_filled(apply, other.apply);
   swap_filled(fetches, other.fetches);
-  std::swap(log_cut, other.log_cut);
+  if (log_cut || other.log_cut) std::swap(log_cut, other.log_cut);
   swap_filled(snapshot_work, other.snapshot_work);
   swap_filled(reads_granted, other.reads_granted);
   swap_filled(reads_refused, other.reads_refused);

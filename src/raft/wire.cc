@@ -239,6 +239,17 @@ bool known(std::uint8_t kind) {
          is(FrameKind::forward) || is(FrameKind::forward_reply);
 }
 
+// The last part of every header.
+void read_route_and_term(ByteReader& header, ReceivedFrame& out) {
+  out.route.cluster = ClusterId(header.u64());
+  out.route.from = MemberId(header.u64());
+  out.route.from_incarnation = Incarnation(header.u64());
+  out.route.to = MemberId(header.u64());
+  out.route.to_incarnation = Incarnation(header.u64());
+  out.term = Term(header.u64());
+  CHECK(header.done());
+}
+
 Status parse_entries(const SharedBytes& frame, std::size_t at, std::uint32_t count,
                      std::vector<Entry>& entries) {
   entries.reserve(std::min<std::size_t>(count, (frame.size() - at) / kEntryHeaderSize));
@@ -321,13 +332,7 @@ Result<ReceivedFrame> parse_frame(SharedBytes frame) {
   Result<ReceivedFrame> parsed;
   ReceivedFrame& out = *parsed;
   out.kind = static_cast<FrameKind>(kind);
-  out.route.cluster = ClusterId(header.u64());
-  out.route.from = MemberId(header.u64());
-  out.route.from_incarnation = Incarnation(header.u64());
-  out.route.to = MemberId(header.u64());
-  out.route.to_incarnation = Incarnation(header.u64());
-  out.term = Term(header.u64());
-  CHECK(header.done());
+  read_route_and_term(header, out);
   if (entry_count > 0 && out.kind != FrameKind::append_entries) {
     parsed = failure(ErrorCode::corrupt, "frame: entries behind a kind that has none");
     return parsed;
@@ -353,6 +358,18 @@ Result<Envelope> decode(ReceivedFrame frame) {
   read_body(envelope->message, frame.kind, frame.body, in, std::move(frame.entries));
   if (!in.done()) envelope = failure(ErrorCode::corrupt, "frame: its body does not fit its kind");
   return envelope;
+}
+
+Result<Envelope> decode(const Frame& frame) {
+  const std::string_view head = frame.head;
+  CHECK(head.size() >= kFrameHeaderSize, "a frame that nobody has made");
+  ReceivedFrame sent;
+  sent.kind = static_cast<FrameKind>(head[kKindAt]);
+  ByteReader header(head.substr(kRouteAt, kFrameHeaderSize - kRouteAt));
+  read_route_and_term(header, sent);
+  sent.body = SharedBytes({}, head.substr(kFrameHeaderSize));
+  sent.entries = frame.entries;
+  return decode(std::move(sent));
 }
 
 }  // namespace raftkv::raft

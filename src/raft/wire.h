@@ -78,5 +78,8 @@ struct ReceivedFrame {
 [[nodiscard]] Frame encode(Envelope envelope);
 // The message in a frame of one of raft's kinds; its entries are moved out of `frame`.
 [[nodiscard]] Result<Envelope> decode(ReceivedFrame frame);
+// What a frame that was just made says. No checksum is looked at: its receiver does. The envelope
+// shares what is large with `frame`, and must not outlive it.
+[[nodiscard]] Result<Envelope> decode(const Frame& frame);
 
 }  // namespace raftkv::raft

@@ -1,6 +1,6 @@
 // Recorded histories of other systems: every verdict that their publishers' own tests assert, every
-// witness verified, every core minimal. The folder lies beside the project; without it these tests
-// are skipped, visibly.
+// witness verified, every core minimal. Without the folder ($RAFTKV_SHARED, or beside the project)
+// these tests are skipped, visibly.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -12,12 +12,12 @@
 #include "linearizability/core.h"
 #include "linearizability/readers/reader.h"
 #include "linearizability/verify.h"
+#include "tests/linearizability/program.h"
 
 namespace raftkv::linearizability {
 namespace {
 
-const std::filesystem::path kFolder =
-    std::filesystem::path(RAFTKV_SOURCE_DIR).parent_path() / "shared" / "histories";
+const std::filesystem::path kFolder = histories_folder();
 
 struct Line {
   std::string file, model, initial, verdict;
@@ -50,8 +50,8 @@ std::vector<Line> verdicts() {
 class SharedHistories : public testing::Test {
  protected:
   void SetUp() override {
-    if (!std::filesystem::exists(kFolder / "verdicts.tsv")) {
-      GTEST_SKIP() << "no recorded histories at " << kFolder;
+    if (kFolder.empty()) {
+      GTEST_SKIP() << "no histories in $RAFTKV_SHARED or ../shared: nothing was judged";
     }
     lines_ = verdicts();
     ASSERT_GE(lines_.size(), 80u);

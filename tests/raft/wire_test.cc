@@ -151,6 +151,15 @@ TEST(Wire, RoundTripsEveryMessage) {
   }));
 }
 
+TEST(Wire, SaysTheSameOfAFrameThatWasJustMade) {
+  EXPECT_TRUE(rc::check("decode(frame) encodes to the same bytes", [] {
+    const Frame frame = encode(any_envelope());
+    auto said = decode(frame);
+    RC_ASSERT(said.has_value());
+    RC_ASSERT(encode(std::move(*said)).flatten() == frame.flatten());
+  }));
+}
+
 TEST(Wire, RefusesEveryChangedByte) {
   EXPECT_TRUE(rc::check("one byte differs", [] {
     const std::string bytes = encode(any_envelope()).flatten();
