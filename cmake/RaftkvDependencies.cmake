@@ -8,6 +8,7 @@ find_package(leveldb REQUIRED)
 find_package(Boost 1.81 REQUIRED COMPONENTS json url)
 find_package(prometheus-cpp CONFIG REQUIRED)
 find_library(XXHASH_LIBRARY xxhash REQUIRED)
+find_library(JEMALLOC_LIBRARY jemalloc)  # of the simulator's programs; without it, the C library's malloc
 if(RAFTKV_TESTS)
   find_package(GTest REQUIRED)
   find_package(rapidcheck REQUIRED)

@@ -64,6 +64,13 @@ function(raftkv_library name)
   endif()
 endfunction()
 
+# What runs simulations for hours allocates with jemalloc: docs/decisions/0011. Sanitizers bring their own.
+function(raftkv_allocator name)
+  if(JEMALLOC_LIBRARY AND NOT RAFTKV_SANITIZE)
+    target_link_libraries(${name} PRIVATE ${JEMALLOC_LIBRARY})
+  endif()
+endfunction()
+
 # raftkv_program(lincheck SOURCES … LINKS …): an executable in bin/.
 function(raftkv_program name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})

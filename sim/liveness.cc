@@ -44,16 +44,28 @@ void World::milestone(Milestone which) {
   plan(Milestone::judge, options_.client_timeout + settling_time());
 }
 
+const raft::Raft& World::core(std::size_t node) const {
+  return nodes_[node]->process()->host().raft();
+}
+
+// Nodes that are well and members of the configuration that `leader` knows, in its order.
+std::vector<std::size_t> World::well_members(std::size_t leader) const {
+  std::vector<std::size_t> nodes;
+  for (const raft::Member& member : core(leader).configuration().members) {
+    const auto at = kernel_.ghost.node_of_member.find(member.id);
+    if (at != kernel_.ghost.node_of_member.end() && is_well(at->second))
+      nodes.push_back(at->second);
+  }
+  return nodes;
+}
+
 // Somebody who is well cannot get on by the leader's log alone.
 bool World::snapshot_needed() const {
   const auto leader = find_leader();
   if (!leader) return false;
-  const raft::Raft& leading = nodes_[*leader]->process()->host().raft();
-  return std::ranges::any_of(leading.configuration().members, [&](const raft::Member& member) {
-    const auto at = kernel_.ghost.node_of_member.find(member.id);
-    if (at == kernel_.ghost.node_of_member.end() || !is_well(at->second)) return false;
-    const raft::Raft& raft = nodes_[at->second]->process()->host().raft();
-    return raft.state_lost() || raft.log().last_index() < leading.log().prev_index();
+  return std::ranges::any_of(well_members(*leader), [&](std::size_t node) {
+    return core(node).state_lost() ||
+           core(node).log().last_index() < core(*leader).log().prev_index();
   });
 }
 
@@ -61,13 +73,11 @@ bool World::snapshot_needed() const {
 std::uint64_t World::entries_lacking() const {
   const auto leader = find_leader();
   if (!leader) return 0;
-  const raft::Raft& leading = nodes_[*leader]->process()->host().raft();
+  const raft::Index end = core(*leader).log().last_index();
   std::uint64_t most = 0;
-  for (const raft::Member& member : leading.configuration().members) {
-    const auto at = kernel_.ghost.node_of_member.find(member.id);
-    if (at == kernel_.ghost.node_of_member.end() || !is_well(at->second)) continue;
-    const raft::Index last = nodes_[at->second]->process()->host().raft().log().last_index();
-    if (last < leading.log().last_index()) most = std::max(most, leading.log().last_index() - last);
+  for (const std::size_t node : well_members(*leader)) {
+    const raft::Index last = core(node).log().last_index();
+    if (last < end) most = std::max(most, end - last);
   }
   return most;
 }
@@ -142,15 +152,8 @@ void World::break_for_good(std::size_t victim) {
 void World::probe() {
   const auto leader = find_leader();
   if (!leader) return kernel_.verdict.fail("Liveness", "nobody leads, though a quorum is healed");
-  const Configuration& in_force = nodes_[*leader]->process()->host().raft().configuration();
-  std::vector<std::size_t> through;
-  for (const raft::Member& member : in_force.members) {
-    const auto at = kernel_.ghost.node_of_member.find(member.id);
-    if (at != kernel_.ghost.node_of_member.end() && is_well(at->second))
-      through.push_back(at->second);
-  }
   std::uint64_t reads = 0;
-  for (const std::size_t at : through) {
+  for (const std::size_t at : well_members(*leader)) {
     const Who who = node(static_cast<int>(at + 1));
     probes_.push_back(put("probe", fmt::format("probe-{}", at + 1)).through(who));
     // All reads end up with the leader, at once: no more of them than it lets wait.
@@ -178,27 +181,25 @@ void World::judge() {
     return fail(
         fmt::format("n{} still leads, though it is cut off or its disk has stalled", *leader + 1));
   }
-  const raft::Raft& leading = nodes_[*leader]->process()->host().raft();
+  const raft::Raft& leading = core(*leader);
   const LogMirror& log = kernel_.ghost.nodes[*leader].memory;
-  for (const raft::Member& member : leading.configuration().members) {
-    const auto at = kernel_.ghost.node_of_member.find(member.id);
-    if (at == kernel_.ghost.node_of_member.end() || !is_well(at->second)) continue;
-    const raft::Raft& raft = nodes_[at->second]->process()->host().raft();
-    const GhostNode& ghost = kernel_.ghost.nodes[at->second];
+  for (const std::size_t at : well_members(*leader)) {
+    const raft::Raft& raft = core(at);
+    const GhostNode& ghost = kernel_.ghost.nodes[at];
     if (raft.current_term() != leading.current_term() ||
         raft.leader() != leading.identity().member) {
-      return fail(fmt::format("n{} does not follow n{}", at->second + 1, *leader + 1));
+      return fail(fmt::format("n{} does not follow n{}", at + 1, *leader + 1));
     }
     if (ghost.durable.last() != log.last() ||
         !log.holds(ghost.durable.last(), ghost.durable.at(log.last()).prefix)) {
-      return fail(fmt::format("n{}'s durable log is not the leader's", at->second + 1));
+      return fail(fmt::format("n{}'s durable log is not the leader's", at + 1));
     }
     if (raft.last_applied() != leading.log().last_index()) {
-      return fail(fmt::format("n{} has applied {}, the log ends at {}", at->second + 1,
+      return fail(fmt::format("n{} has applied {}, the log ends at {}", at + 1,
                               raft.last_applied().value, leading.log().last_index().value));
     }
-    if (const std::size_t open = nodes_[at->second]->process()->host().open_requests(); open > 0) {
-      return fail(fmt::format("n{} still has {} open requests", at->second + 1, open));
+    if (const std::size_t open = nodes_[at]->process()->host().open_requests(); open > 0) {
+      return fail(fmt::format("n{} still has {} open requests", at + 1, open));
     }
   }
   if (leading.configuration().joint()) return fail("the configuration is still joint");

@@ -149,7 +149,7 @@ void SimWorker::begin() {
                                static_cast<std::int64_t>(factor));
 }
 
-void SimWorker::on_run() {
+bool SimWorker::on_run() {
   CHECK(state_ == State::begun);
   result_ = jobs_.front().first();
   state_ = State::ran;
@@ -159,10 +159,11 @@ void SimWorker::on_run() {
   if (kind_ != WorkerKind::log && kind_ != WorkerKind::apply) {
     // Power was lost within it: nobody hears of its end.
     if (!node_.storage().frozen()) on_done();
-    return;
+    return true;
   }
   const Duration heard_max = std::min(kernel_.options.work_max, kernel_.options.sync_max);
   push(EventKind::job_done, kernel_.disks.between(Duration(0), heard_max));
+  return false;
 }
 
 void SimWorker::on_done() {
@@ -325,7 +326,7 @@ void Process::on_peer_event(std::size_t from, MemberId peer, raft::PeerEvent eve
 
 void Process::on_job(EventKind kind, std::uint32_t worker) {
   if (kind == EventKind::job_run) {
-    workers_[worker].on_run();
+    if (!workers_[worker].on_run()) return;  // nothing has reached the Host
   } else {
     workers_[worker].on_done();
   }

@@ -35,7 +35,8 @@ class SimWorker final : public replica::Worker {
       : kernel_(kernel), node_(node), kind_(kind) {}
 
   void run(replica::Job job, replica::Done done) override;
-  void on_run();
+  // False: its end will be heard of later (job_done).
+  [[nodiscard]] bool on_run();
   void on_done();
   // The disk is no longer stalled.
   void go_on() { begin(); }

@@ -84,6 +84,8 @@ class World {
   [[nodiscard]] bool is_well(std::size_t node) const {
     return nodes_[node]->running() && node != left_broken_;
   }
+  [[nodiscard]] const raft::Raft& core(std::size_t node) const;  // of one that runs
+  [[nodiscard]] std::vector<std::size_t> well_members(std::size_t leader) const;
   [[nodiscard]] bool snapshot_needed() const;
   [[nodiscard]] std::uint64_t entries_lacking() const;
   [[nodiscard]] Duration time_of_an_entry() const;

@@ -34,7 +34,7 @@ class PageInBrowser : public ::testing::Test {
                 "<script>" + tools_ + "(async () => { try { paint();" + std::string(script) +
                     "} catch (error) { note('error', error); } note('done', 1); })();</script>");
     const std::string path = folder_.write("page.html", page);
-    const Outcome outcome = run_program(
+    const ProgramOutcome outcome = run_program(
         {std::string(kChromium), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
          "--no-first-run", "--disable-background-networking", "--disable-component-update",
          "--disable-sync", "--window-size=1300,800", "--virtual-time-budget=10000",

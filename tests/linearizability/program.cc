@@ -37,7 +37,7 @@ void redirect(int target, const std::string& path, int flags) {
 }
 
 // Waits for the child, fills in how it ended.
-void finish(pid_t child, Clock::time_point start, Outcome& outcome) {
+void finish(pid_t child, Clock::time_point start, ProgramOutcome& outcome) {
   int status = 0;
   struct rusage usage{};
   CHECK(::wait4(child, &status, 0, &usage) == child);
@@ -53,7 +53,7 @@ std::vector<std::string> with_program(std::vector<std::string> arguments) {
 
 }  // namespace
 
-Outcome run_program(const std::vector<std::string>& command, const std::string& input) {
+ProgramOutcome run_program(const std::vector<std::string>& command, const std::string& input) {
   const Folder folder;
   const std::string in = folder.write("in", input);
   const auto start = Clock::now();
@@ -65,25 +65,25 @@ Outcome run_program(const std::vector<std::string>& command, const std::string& 
     redirect(STDERR_FILENO, folder.path("err"), O_WRONLY | O_CREAT);
     execute(command);
   }
-  Outcome outcome;
+  ProgramOutcome outcome;
   finish(child, start, outcome);
   outcome.out = read_file(folder.path("out"));
   outcome.err = read_file(folder.path("err"));
   return outcome;
 }
 
-Outcome lincheck(std::vector<std::string> arguments, const std::string& input) {
+ProgramOutcome lincheck(std::vector<std::string> arguments, const std::string& input) {
   return run_program(with_program(std::move(arguments)), input);
 }
 
-Outcome lincheck_on_terminal(std::vector<std::string> arguments) {
+ProgramOutcome lincheck_on_terminal(std::vector<std::string> arguments) {
   const std::vector<std::string> command = with_program(std::move(arguments));
   int terminal = -1;
   const auto start = Clock::now();
   const pid_t child = ::forkpty(&terminal, nullptr, nullptr, nullptr);
   CHECK(child >= 0);
   if (child == 0) execute(command);
-  Outcome outcome;
+  ProgramOutcome outcome;
   std::array<char, 4096> buffer;
   while (true) {  // until the program closes its end
     const ssize_t size = ::read(terminal, buffer.data(), buffer.size());

@@ -8,7 +8,7 @@
 
 namespace raftkv::linearizability {
 
-struct Outcome {
+struct ProgramOutcome {
   int code = -1;  // exit code; 128 + n after signal n
   std::string out;
   std::string err;
@@ -17,14 +17,15 @@ struct Outcome {
 };
 
 // `program` and its arguments; `input` is its standard input. Killed after two minutes.
-[[nodiscard]] Outcome run_program(const std::vector<std::string>& command,
-                                  const std::string& input = {});
+[[nodiscard]] ProgramOutcome run_program(const std::vector<std::string>& command,
+                                         const std::string& input = {});
 
 // build/<preset>/bin/lincheck
-[[nodiscard]] Outcome lincheck(std::vector<std::string> arguments, const std::string& input = {});
+[[nodiscard]] ProgramOutcome lincheck(std::vector<std::string> arguments,
+                                      const std::string& input = {});
 
-// The same with a terminal as its standard error; Outcome::err is what the terminal got.
-[[nodiscard]] Outcome lincheck_on_terminal(std::vector<std::string> arguments);
+// The same with a terminal as its standard error; ProgramOutcome::err is what the terminal got.
+[[nodiscard]] ProgramOutcome lincheck_on_terminal(std::vector<std::string> arguments);
 
 // A folder of this test process, gone with it.
 class Folder {

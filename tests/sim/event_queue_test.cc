@@ -20,7 +20,8 @@ struct Checked {
   std::uint32_t pushed = 0;
 
   void push(Instant at) {
-    expected[{at, ++pushed}] = pushed;
+    ++pushed;
+    expected[{at, pushed}] = pushed;
     queue.push({.at = at, .payload = pushed});
   }
   [[nodiscard]] testing::AssertionResult pops_the_next(Instant& now) {

@@ -35,7 +35,7 @@ TEST(Check, PrintsALineAFileInTheirOrder) {
   const Folder folder;
   const std::string good = folder.write("good.jsonl", kGood),
                     bad = folder.write("bad.jsonl", kStale);
-  const Outcome outcome = lincheck({good, bad, good});
+  const ProgramOutcome outcome = lincheck({good, bad, good});
   EXPECT_THAT(outcome.out, MatchesRegex(good + ": linearizable ops=3 ms=[0-9.]+\n" + bad +
                                         ": not-linearizable ops=4 ms=[0-9.]+\n" + good +
                                         ": linearizable ops=3 ms=[0-9.]+\n"));
@@ -43,14 +43,14 @@ TEST(Check, PrintsALineAFileInTheirOrder) {
 
 TEST(Check, ExitsWith0IfAllAreLinearizable) {
   const Folder folder;
-  const Outcome outcome = lincheck({folder.write("good.jsonl", kGood)});
+  const ProgramOutcome outcome = lincheck({folder.write("good.jsonl", kGood)});
   EXPECT_EQ(outcome.code, 0);
   EXPECT_THAT(outcome.err, IsEmpty());
 }
 
 TEST(Check, ExitsWith1IfOneIsNotWhateverTheOthers) {
   const Folder folder;
-  const Outcome outcome =
+  const ProgramOutcome outcome =
       lincheck({folder.write("good.jsonl", kGood), folder.write("cut.jsonl", "{"),
                 folder.write("bad.jsonl", kStale)});
   EXPECT_EQ(outcome.code, 1);
@@ -61,7 +61,7 @@ TEST(Check, ExitsWith1IfOneIsNotWhateverTheOthers) {
 
 TEST(Check, ExitsWith2IfAVerdictIsUnknown) {
   const Folder folder;
-  const Outcome outcome =
+  const ProgramOutcome outcome =
       lincheck({"--timeout", "100ms", folder.write("hard.jsonl", hard_history()),
                 folder.write("good.jsonl", kGood)});
   EXPECT_EQ(outcome.code, 2);
@@ -85,7 +85,7 @@ TEST(Check, ExitsWith64OnWrongUsage) {
       {"--initial", "[", good},
   };
   for (const auto& arguments : wrong) {
-    const Outcome outcome = lincheck(arguments);
+    const ProgramOutcome outcome = lincheck(arguments);
     EXPECT_EQ(outcome.code, 64) << ::testing::PrintToString(arguments);
     EXPECT_THAT(outcome.err, Not(IsEmpty()));
   }
@@ -97,7 +97,7 @@ TEST(Check, ExitsWith65OnUnreadableInputAndNamesTheLine) {
   EXPECT_EQ(lincheck({folder.path("nowhere")}).err,
             folder.path("nowhere") + ": No such file or directory\n");
   EXPECT_THAT(lincheck({folder.write("run.jsonl.gz", "\x1f\x8b\x08")}).err, HasSubstr("gunzip"));
-  const Outcome outcome =
+  const ProgramOutcome outcome =
       lincheck({folder.write("good.jsonl", kGood), folder.write("two.jsonl", kTwoAtOnce)});
   EXPECT_EQ(outcome.code, 65);
   EXPECT_THAT(outcome.out, Not(HasSubstr("two.jsonl")));
@@ -107,7 +107,7 @@ TEST(Check, ExitsWith65OnUnreadableInputAndNamesTheLine) {
 }
 
 TEST(Check, HelpTeaches) {
-  const Outcome outcome = lincheck({"--help"});
+  const ProgramOutcome outcome = lincheck({"--help"});
   EXPECT_EQ(outcome.code, 0);
   for (const char* word : {"linearizable", "--model", "cas-register", "--initial", "--html",
                            "--json", "verify", "Exit codes", "65"}) {
@@ -116,7 +116,7 @@ TEST(Check, HelpTeaches) {
 }
 
 TEST(Check, ReadsTheStandardInput) {
-  const Outcome outcome = lincheck({"-"}, kStale);
+  const ProgramOutcome outcome = lincheck({"-"}, kStale);
   EXPECT_EQ(outcome.code, 1);
   EXPECT_THAT(outcome.out, MatchesRegex("-: not-linearizable ops=4 ms=[0-9.]+\n"));
 }
@@ -141,7 +141,7 @@ TEST(Check, TheModelDecides) {
 TEST(Check, JsonHasVerdictAndWitness) {
   const Folder folder;
   const std::string good = folder.write("a \"good\" one.jsonl", kGood);
-  const Outcome outcome = lincheck({"--json", good});
+  const ProgramOutcome outcome = lincheck({"--json", good});
   const auto object = boost::json::parse(outcome.out).as_object();
   EXPECT_EQ(object.at("file").as_string(), good);
   EXPECT_EQ(object.at("verdict").as_string(), "linearizable");
@@ -152,7 +152,7 @@ TEST(Check, JsonHasVerdictAndWitness) {
 }
 
 TEST(Check, JsonHasTheCoreAndWhy) {
-  const Outcome outcome = lincheck({"--json", "-"}, kStale);
+  const ProgramOutcome outcome = lincheck({"--json", "-"}, kStale);
   const auto object = boost::json::parse(outcome.out).as_object();
   EXPECT_EQ(object.at("verdict").as_string(), "not-linearizable");
   const auto& core = object.at("core").as_object();
@@ -174,7 +174,7 @@ TEST(Check, JsonIsUtf8WhateverTheKeys) {
 }
 
 TEST(Check, JsonOfAnUnreadableFileHasTheError) {
-  const Outcome outcome = lincheck({"--json", "-"}, "hello");
+  const ProgramOutcome outcome = lincheck({"--json", "-"}, "hello");
   EXPECT_THAT(std::string(boost::json::parse(outcome.out).as_object().at("error").as_string()),
               HasSubstr("line 1"));
   EXPECT_EQ(outcome.code, 65);
@@ -196,7 +196,8 @@ TEST(Check, HtmlOfSeveralFilesIsAFolder) {
 TEST(Check, TheExampleOfTheDocumentIsWhatHappens) {
   const std::string text = read_file(RAFTKV_SOURCE_DIR "/docs/linearizability.md");
   const std::size_t first = text.find("```json\n") + 8;
-  const Outcome outcome = lincheck({"-"}, text.substr(first, text.find("```", first) - first));
+  const ProgramOutcome outcome =
+      lincheck({"-"}, text.substr(first, text.find("```", first) - first));
   EXPECT_EQ(outcome.code, 1);
   EXPECT_THAT(outcome.out, HasSubstr("not-linearizable ops=7"));
   std::string line;

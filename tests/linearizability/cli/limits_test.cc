@@ -33,7 +33,7 @@ std::string million_writes() {
 }
 
 TEST(Limits, TheTimeoutIsKeptWithin10Percent) {
-  const Outcome outcome = lincheck({"--timeout", "3s", "-"}, hard_history());
+  const ProgramOutcome outcome = lincheck({"--timeout", "3s", "-"}, hard_history());
   EXPECT_EQ(outcome.code, 2);
   EXPECT_GE(outcome.seconds, 3.0);
   EXPECT_LE(outcome.seconds, 3.3 + kSlack);
@@ -43,7 +43,8 @@ TEST(Limits, TheTimeoutIsKeptWithin10Percent) {
 TEST(Limits, MemoryIsKeptWithin10Percent) {
   if (kSanitized) GTEST_SKIP() << "a sanitizer counts as well: memory was not looked at";
   constexpr std::uint64_t kLimit = 64u << 20;
-  const Outcome outcome = lincheck({"--timeout", "60s", "--memory", "64MiB", "-"}, hard_history());
+  const ProgramOutcome outcome =
+      lincheck({"--timeout", "60s", "--memory", "64MiB", "-"}, hard_history());
   EXPECT_EQ(outcome.code, 2);
   EXPECT_THAT(outcome.err, HasSubstr("memory"));
   EXPECT_LE(outcome.memory_bytes_max, kLimit + kLimit / 10);
@@ -52,13 +53,13 @@ TEST(Limits, MemoryIsKeptWithin10Percent) {
 
 TEST(Limits, MemoryIsKeptWhileReading) {
   if (kSanitized) GTEST_SKIP() << "a sanitizer counts as well: memory was not looked at";
-  const Outcome outcome = lincheck({"--memory", "100MiB", "-"}, million_writes());
+  const ProgramOutcome outcome = lincheck({"--memory", "100MiB", "-"}, million_writes());
   EXPECT_EQ(outcome.code, 2);
   EXPECT_LE(outcome.memory_bytes_max, 110u << 20);
 }
 
 TEST(Limits, TheTimeoutIsKeptWhileReading) {
-  const Outcome outcome = lincheck({"--timeout", "20ms", "-"}, million_writes());
+  const ProgramOutcome outcome = lincheck({"--timeout", "20ms", "-"}, million_writes());
   EXPECT_EQ(outcome.code, 2);
   EXPECT_THAT(outcome.out, ContainsRegex("unknown ops=0 ms=[1-9]"));
 }
@@ -75,13 +76,13 @@ TEST(Limits, SeveralFilesUseAllCores) {
 TEST(Limits, ProgressIsShownOnATerminalAfterASecond) {
   const Folder folder;
   const std::string hard = folder.write("hard.jsonl", hard_history());
-  const Outcome late = lincheck_on_terminal({"--timeout", "2s", hard});
+  const ProgramOutcome late = lincheck_on_terminal({"--timeout", "2s", hard});
   EXPECT_THAT(late.err, HasSubstr("0/1 files, 1 s, "));
   EXPECT_THAT(late.err, HasSubstr("million steps"));
   EXPECT_THAT(late.err, HasSubstr("unknown ops=31"));
-  const Outcome early = lincheck_on_terminal({"--timeout", "500ms", hard});
+  const ProgramOutcome early = lincheck_on_terminal({"--timeout", "500ms", hard});
   EXPECT_THAT(early.err, Not(HasSubstr("million steps")));
-  const Outcome piped = lincheck({"--timeout", "2s", hard});
+  const ProgramOutcome piped = lincheck({"--timeout", "2s", hard});
   EXPECT_THAT(piped.err, Not(HasSubstr("million steps")));
 }
 

@@ -80,7 +80,7 @@ TEST_F(SharedHistories, HaveProofsThatHold) {
     const Folder folder;
     const std::string proofs = folder.write("proofs.json", lincheck(command).out);
     for (const Expected& row : rows) {
-      const Outcome outcome = lincheck({"verify", folder_ + "/" + row.file, proofs});
+      const ProgramOutcome outcome = lincheck({"verify", folder_ + "/" + row.file, proofs});
       EXPECT_EQ(outcome.code, 0) << outcome.out << outcome.err;
     }
   }

@@ -29,7 +29,7 @@ TEST(Verify, AWitnessHolds) {
   const Folder folder;
   const std::string file = folder.write("h.jsonl", kGood);
   const std::string proof = lincheck({"--json", file}).out;
-  const Outcome outcome = lincheck({"verify", file}, proof);
+  const ProgramOutcome outcome = lincheck({"verify", file}, proof);
   EXPECT_EQ(outcome.out, file + ": the witness of 3 operations holds\n");
   EXPECT_EQ(outcome.code, 0);
   EXPECT_EQ(lincheck({"verify", file, folder.write("proof.json", proof)}).code, 0);
@@ -40,7 +40,7 @@ TEST(Verify, AWitnessThatWasTamperedWithDoesNot) {
   const std::string file = folder.write("h.jsonl", kGood);
   const std::string proof = lincheck({"--json", file}).out;
   for (const char* witness : {"[0,1,2]", "[1,0]", "[1,0,2,2]", "[2,1,0]", "[1,0,7]", "[]"}) {
-    const Outcome outcome = lincheck({"verify", file}, replaced(proof, "[1,0,2]", witness));
+    const ProgramOutcome outcome = lincheck({"verify", file}, replaced(proof, "[1,0,2]", witness));
     EXPECT_EQ(outcome.code, 1) << witness;
     EXPECT_THAT(outcome.out, HasSubstr("does not hold: ")) << witness;
   }
@@ -52,7 +52,7 @@ TEST(Verify, ACoreHoldsAndOneThatLacksAnOperationDoesNot) {
   const std::string proof = lincheck({"--json", file}).out;
   EXPECT_EQ(lincheck({"verify", file}, proof).out, file + ": the core of 3 operations holds\n");
   for (const char* core : {"[0,2]", "[1]", "[0,1]", "[0,1,7]", "[2,1,0]", "[]"}) {
-    const Outcome outcome =
+    const ProgramOutcome outcome =
         lincheck({"verify", file},
                  replaced(proof, "\"operations\":[0,1,2]", std::string("\"operations\":") + core));
     EXPECT_EQ(outcome.code, 1) << core;
@@ -75,7 +75,7 @@ TEST(Verify, ACoreThatTakesTooLongIsUnknown) {
   for (int id = 0; id < 31; ++id) core += (id > 0 ? "," : "") + std::to_string(id);
   const std::string proof = R"({"file":"h","verdict":"not-linearizable","core":{"operations":[)" +
                             core + R"(],"weakened":[]}})";
-  const Outcome outcome = lincheck({"verify", "--timeout", "200ms", file}, proof);
+  const ProgramOutcome outcome = lincheck({"verify", "--timeout", "200ms", file}, proof);
   EXPECT_EQ(outcome.code, 2);
   EXPECT_THAT(outcome.out, HasSubstr("is not verified: the time limit struck"));
 }
