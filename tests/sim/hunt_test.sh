@@ -16,8 +16,10 @@ fail() {
   exit 1
 }
 
-for script in slice hunt.sbatch; do bash -n "$2/scripts/hunt/$script"; done
+for script in build slice hunt.sbatch; do bash -n "$2/scripts/hunt/$script"; done
 "$slice" "${short[@]}" >/dev/null 2>&1 && fail "a slice without a number runs"
+RAFTKV_SIM=$work/none SLICE=0 "$slice" >"$work/said" 2>&1 && fail "a slice without a program runs"
+grep -q 'scripts/hunt/build' "$work/said" || fail "it does not say where the program comes from"
 SLURM_ARRAY_TASK_ID=0 "$slice" "${short[@]}" >/dev/null
 JOB_COMPLETION_INDEX=2 "$slice" "${short[@]}" >/dev/null
 
