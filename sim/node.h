@@ -35,7 +35,7 @@ class SimWorker final : public replica::Worker {
       : kernel_(kernel), node_(node), kind_(kind) {}
 
   void run(replica::Job job, replica::Done done) override;
-  // False: its end will be heard of later (job_done).
+  // False: the Host has heard nothing of it yet; its end comes later (job_done).
   [[nodiscard]] bool on_run();
   void on_done();
   // The disk is no longer stalled.

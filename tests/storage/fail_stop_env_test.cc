@@ -222,6 +222,8 @@ TEST(FailStopEnvOnThisMachine, WaitsForItsBackgroundWork) {
       was_done = work.done;
     });
     waits.wait();
+    // Time to return too early: that nothing happens cannot be polled for. A waiter that is late
+    // makes the test notice less, not fail.
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     work.may_end.count_down();
   }
