@@ -31,10 +31,9 @@ struct Lock final : public leveldb::FileLock {
   std::string path;
 };
 
-// The first byte is zero, and each other is what the one before is.
-bool all_zeros(std::string_view bytes) {
-  return bytes.empty() ||
-         (bytes[0] == '\0' && bytes.substr(1) == bytes.substr(0, bytes.size() - 1));
+// Without the zeros at its end: room that is taken ahead of what comes later.
+std::string_view without_zeros(std::string_view bytes) {
+  return bytes.substr(0, bytes.find_last_not_of('\0') + 1);
 }
 
 // What a device holds that was told to write `bytes` behind its first `synced` and was not told to
@@ -200,8 +199,8 @@ void FileDisk::logged(const std::string& path, std::string_view data) {
 Status FileDisk::write_at(File& file, const std::string& path, std::size_t offset,
                           std::string_view data) {
   CHECK(file.cut.empty(), "a file that was cut is synced before it grows again");
-  const bool zeros = all_zeros(data);
-  if (!zeros) logged(path, data);
+  const std::size_t told = without_zeros(data).size();
+  if (told > 0) logged(path, data.substr(0, told));
   if (!operation('w', path, data.size() ^ offset << 20)) return stopped(path);
   const std::size_t room = capacity_ - std::min(capacity_, used_);
   const std::size_t end = std::min(offset + data.size(), file.bytes.size() + room);
@@ -215,7 +214,7 @@ Status FileDisk::write_at(File& file, const std::string& path, std::size_t offse
     file.bytes.resize(end);
   }
   file.bytes.replace(offset, end - offset, data.substr(0, end - offset));
-  if (!zeros) file.written = std::max(file.written, end);
+  if (told > 0) file.written = std::max(file.written, std::min(end, offset + told));
   return end == offset + data.size() ? Status::OK() : full(path);
 }
 

@@ -9,16 +9,14 @@ void Loop::attach(std::move_only_function<void()> turn, std::move_only_function<
   peers_ = std::move(peers);
 }
 
+// A loop that is awake comes to it by itself: no system call, and nothing of Asio's to wait for.
 void Loop::report(replica::Done done, Status status) {
-  bool first = false;
   {
     const std::lock_guard lock(mutex_);
-    first = reports_.empty();
     reports_.emplace_back(std::move(done), std::move(status));
-    reported_.store(true, std::memory_order_relaxed);
+    reported_.store(true);
   }
-  // Wakes the loop if it waits for inputs.
-  if (first) boost::asio::post(context_, [this] { take_reports(); });
+  if (sleeping_.exchange(false)) boost::asio::post(context_, [] {});
 }
 
 void Loop::take_reports() {
@@ -39,6 +37,21 @@ void Loop::turn() {
   turn_();
 }
 
+bool Loop::take_input() {
+  if (context_.poll_one() == 0) return false;
+  ++inputs_;
+  return true;
+}
+
+bool Loop::sleep() {
+  sleeping_.store(true);
+  const bool reported = reported_.load();
+  const bool ran = !reported && context_.run_one() > 0;
+  sleeping_.store(false);
+  inputs_ += ran ? 1 : 0;
+  return reported || ran;
+}
+
 void Loop::run() {
   for (;;) {
     take_reports();
@@ -48,17 +61,15 @@ void Loop::run() {
       inputs_ = 0;
       peers_();
       if (turn_asked_) turn();
-    } else if (context_.poll_one() > 0) {
-      ++inputs_;
+    } else if (take_input()) {
+      continue;
     } else if (turn_asked_) {
       turn();
-    } else if (busy_poll_([this] { return context_.poll_one() > 0; })) {
-      ++inputs_;
-    } else if (context_.run_one() > 0) {
+    } else if (!busy_poll_([this] {
+                 return reported_.load(std::memory_order_relaxed) || take_input();
+               })) {
+      if (!sleep()) return;
       busy_poll_.slept();
-      ++inputs_;
-    } else {
-      return;
     }
   }
 }

@@ -55,6 +55,10 @@ class Loop {
   using Reports = std::vector<std::pair<replica::Done, Status>>;
   void take_reports();
   void turn();
+  // False: none is ready.
+  bool take_input();
+  // Waits for an input, or a report. False: there is nothing left to wait for.
+  bool sleep();
 
   boost::asio::io_context& context_;
   std::move_only_function<void()> turn_;
@@ -67,7 +71,10 @@ class Loop {
 
   std::mutex mutex_;  // of the next line
   Reports reports_;
+  // Whoever reports sets the first and then looks at the second; before the loop sleeps it sets the
+  // second and then looks at the first. So one of them sees the other's.
   std::atomic<bool> reported_ = false;
+  std::atomic<bool> sleeping_ = false;
   Reports taking_;
 };
 

@@ -18,15 +18,14 @@ ThreadWorker::~ThreadWorker() {
 }
 
 void ThreadWorker::run(replica::Job job, replica::Done done) {
-  bool was_empty = false;
   {
     const std::lock_guard lock(mutex_);
     CHECK(!stopping_);
-    was_empty = queue_.empty();
     queue_.push_back({std::move(job), std::move(done)});
     unfinished_.fetch_add(1, std::memory_order_relaxed);
   }
-  if (was_empty) wake_.notify_one();
+  news_.fetch_add(1);
+  news_.notify_one();
 }
 
 // What the thread has done is seen here: the count's release and acquire.
@@ -41,7 +40,8 @@ void ThreadWorker::stop() {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
-  wake_.notify_one();
+  news_.fetch_add(1);
+  news_.notify_one();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -49,21 +49,26 @@ void ThreadWorker::work() {
   std::vector<Task> taken;
   BusyPoll<> busy_poll(loop_.busy_poll_limit());
   for (;;) {
-    const bool given =
-        busy_poll([this] { return unfinished_.load(std::memory_order_relaxed) > 0; });
+    const std::uint32_t seen = news_.load();
+    bool stopping = false;
     {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-      if (queue_.empty()) return;
+      const std::lock_guard lock(mutex_);
       std::swap(taken, queue_);
+      stopping = stopping_;
     }
-    if (!given) busy_poll.slept();
     for (Task& task : taken) {
       Status status = task.job();
       loop_.report(std::move(task.done), std::move(status));
       unfinished_.fetch_sub(1, std::memory_order_release);  // behind the report: Dones keep order
     }
-    taken.clear();
+    if (!taken.empty()) {
+      taken.clear();
+    } else if (stopping) {
+      return;
+    } else if (!busy_poll([&] { return news_.load(std::memory_order_relaxed) != seen; })) {
+      news_.wait(seen);
+      busy_poll.slept();
+    }
   }
 }
 

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -37,10 +37,10 @@ class ThreadWorker final : public replica::Worker {
   void work();
 
   Loop& loop_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
+  std::mutex mutex_;  // of the next two lines
   std::vector<Task> queue_;
   bool stopping_ = false;
+  std::atomic<std::uint32_t> news_ = 0;  // changes when they do; what an idle thread waits for
   std::atomic<std::size_t> unfinished_ = 0;  // jobs that were given and not reported
   std::thread thread_;
 };

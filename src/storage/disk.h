@@ -16,6 +16,8 @@ namespace raftkv::storage {
 class OverwritableFile {
  public:
   virtual ~OverwritableFile() = default;
+  // Offsets and sizes of writes are multiples of it. 1: the system's cache is in between.
+  [[nodiscard]] virtual std::size_t block() const { return 1; }
   // Bytes between the end and `offset` become zeros.
   [[nodiscard]] virtual leveldb::Status write_at(std::uint64_t offset,
                                                  const leveldb::Slice& data) = 0;

@@ -5,44 +5,53 @@
 namespace raftkv::storage {
 
 leveldb::Status ZeroAheadFile::Append(const leveldb::Slice& data) {
-  buffer_.append(data.data(), data.size());
+  bytes_.append(data.data(), data.size());
   return leveldb::Status::OK();
 }
 
-leveldb::Status ZeroAheadFile::Flush() {
-  if (buffer_.empty()) return leveldb::Status::OK();
-  const leveldb::Status status = file_->write_at(end_, buffer_);
+// The last block is written again with what comes next: what is in it stays here until it is full.
+leveldb::Status ZeroAheadFile::write() {
+  if (written_ == bytes_.size()) return leveldb::Status::OK();
+  const std::size_t size = bytes_.size();
+  const std::size_t full = size / block_ * block_;
+  const std::size_t padded = full == size ? full : full + block_;
+  const leveldb::Status status = write_padded(padded);
+  bytes_.resize(size);
   if (!status.ok()) return status;
-  end_ += buffer_.size();
-  buffer_.clear();
+  file_end_ = std::max(file_end_, begin_ + padded);
+  bytes_.erase(0, full);
+  begin_ += full;
+  written_ = bytes_.size();
   return status;
 }
 
-leveldb::Status ZeroAheadFile::Sync() {
-  leveldb::Status status = Flush();
-  if (!status.ok()) return status;
-  if (end_ > zeros_end_ && ahead_ > 0) write_zeros();
-  return file_->sync();
+// With the next zeros if the last ones are used up. Where there is no room for them, the file does
+// without.
+leveldb::Status ZeroAheadFile::write_padded(std::size_t size) {
+  if (begin_ + size >= file_end_ && ahead_ > 0) {
+    bytes_.resize(size + ahead_);
+    if (file_->write_at(begin_, bytes_).ok()) {
+      file_end_ = begin_ + size + ahead_;
+      ahead_ = std::min(ahead_ * 2, kAheadMax);
+      return leveldb::Status::OK();
+    }
+    ahead_ = 0;
+    (void)file_->truncate(file_end_);
+  }
+  bytes_.resize(size);
+  return file_->write_at(begin_, bytes_);
 }
 
-// Where there is no room for them, the file does without: nothing that was appended is touched.
-void ZeroAheadFile::write_zeros() {
-  static const std::string kZeros(kAheadMax, '\0');
-  const leveldb::Slice zeros(kZeros.data(), static_cast<std::size_t>(ahead_));
-  if (file_->write_at(end_, zeros).ok()) {
-    zeros_end_ = end_ + ahead_;
-    ahead_ = std::min(ahead_ * 2, kAheadMax);
-  } else {
-    ahead_ = 0;
-    (void)file_->truncate(end_);
-  }
+leveldb::Status ZeroAheadFile::Sync() {
+  const leveldb::Status status = write();
+  return status.ok() ? file_->sync() : status;
 }
 
 leveldb::Status ZeroAheadFile::Close() {
   if (file_ == nullptr) return leveldb::Status::OK();
-  leveldb::Status status = Flush();
-  if (status.ok() && zeros_end_ > end_) {
-    status = file_->truncate(end_);
+  leveldb::Status status = write();
+  if (status.ok() && file_end_ > end()) {
+    status = file_->truncate(end());
     if (status.ok()) status = file_->sync();
   }
   file_.reset();

@@ -9,9 +9,11 @@
 
 #include <leveldb/env.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "src/storage/disk.h"
 
@@ -20,28 +22,35 @@ namespace raftkv::storage {
 class ZeroAheadFile final : public leveldb::WritableFile {
  public:
   // How far ahead: little at first, for a log that stays small, then twice as much each time.
-  static constexpr std::uint64_t kAheadMin = 64u << 10;
-  static constexpr std::uint64_t kAheadMax = 256u << 10;
+  static constexpr std::size_t kAheadMin = 64u << 10;
+  static constexpr std::size_t kAheadMax = 256u << 10;
 
-  explicit ZeroAheadFile(std::unique_ptr<OverwritableFile> file) : file_(std::move(file)) {}
+  explicit ZeroAheadFile(std::unique_ptr<OverwritableFile> file)
+      : file_(std::move(file)), block_(file_->block()) {}
   ~ZeroAheadFile() override { (void)Close(); }
 
   leveldb::Status Append(const leveldb::Slice& data) override;
-  // To the system.
-  leveldb::Status Flush() override;
+  // LevelDB calls it for each record. Nothing is promised before a sync: the bytes go with that.
+  leveldb::Status Flush() override { return leveldb::Status::OK(); }
   // To the device.
   leveldb::Status Sync() override;
   // Durably without the zeros; nothing may be appended any more.
   leveldb::Status Close() override;
 
  private:
-  void write_zeros();
+  [[nodiscard]] std::uint64_t end() const { return begin_ + bytes_.size(); }
+  // To the system.
+  leveldb::Status write();
+  leveldb::Status write_padded(std::size_t size);
 
   std::unique_ptr<OverwritableFile> file_;  // null: closed
-  std::string buffer_;                      // appended, and not yet at the system
-  std::uint64_t end_ = 0;                   // of what is there
-  std::uint64_t zeros_end_ = 0;
-  std::uint64_t ahead_ = kAheadMin;  // of the next zeros; 0: no more
+  const std::size_t block_;
+  // Appended, and not yet at the system; and what comes before them in the same block.
+  std::string bytes_;
+  std::uint64_t begin_ = 0;      // of these in the file: the beginning of a block
+  std::size_t written_ = 0;      // of these: at the system
+  std::uint64_t file_end_ = 0;   // with zeros
+  std::size_t ahead_ = kAheadMin;  // of the next zeros; 0: no more
 };
 
 }  // namespace raftkv::storage
