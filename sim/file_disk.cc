@@ -11,6 +11,7 @@ namespace {
 using leveldb::Status;
 
 constexpr std::size_t kSector = 512;
+constexpr std::size_t kBlock = 4096;      // of files that are written past the system's cache
 constexpr std::uint64_t kBufferPart = 8;  // a memtable takes several times the bytes of its log
 
 Status missing(const std::string& path) {
@@ -120,6 +121,8 @@ class FileDisk::Overwriter final : public storage::OverwritableFile {
   Overwriter(FileDisk& disk, std::string path, FilePtr file)
       : disk_(disk), path_(std::move(path)), file_(std::move(file)) {}
 
+  // As on the machine's disk; but writes that are no blocks do here, too.
+  [[nodiscard]] std::size_t block() const override { return kBlock; }
   Status write_at(std::uint64_t offset, const leveldb::Slice& data) override {
     return disk_.write_at(*file_, path_, offset, {data.data(), data.size()});
   }

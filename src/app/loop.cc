@@ -65,9 +65,8 @@ void Loop::run() {
       continue;
     } else if (turn_asked_) {
       turn();
-    } else if (!busy_poll_([this] {
-                 return reported_.load(std::memory_order_relaxed) || take_input();
-               })) {
+    } else if (!busy_poll_(
+                   [this] { return reported_.load(std::memory_order_relaxed) || take_input(); })) {
       if (!sleep()) return;
       busy_poll_.slept();
     }

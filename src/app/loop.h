@@ -45,7 +45,7 @@ class Loop {
 
   // Calls `turn` once, soon. Asked for again before that, it is one call. On the loop.
   void turn_soon() { turn_asked_ = true; }
-  // Calls `done` with this, before any input that is ready. Any thread.
+  // run() calls `done` with this, before any input that is ready. Any thread.
   void report(replica::Done done, Status status);
 
   // Until the context is stopped, or has nothing left to wait for.

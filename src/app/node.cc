@@ -11,6 +11,7 @@
 #include "src/app/logs.h"
 #include "src/app/random_id.h"
 #include "src/app/version.h"
+#include "src/storage/staggered.h"
 
 namespace raftkv::app {
 namespace {
@@ -35,8 +36,9 @@ replica::HostOptions host_options(const ServeOptions& options, const storage::Op
   host.raft.log_kept_bytes = options.log_kept_bytes;
   host.raft.log_cut_step_bytes = std::min(host.raft.log_cut_step_bytes, options.log_kept_bytes);
   // The log is kept through the last sync of the state: no more of it for that than is kept anyway.
-  host.state_sync_bytes =
-      std::min(host.state_sync_bytes, std::max(kStateSyncBytesMin, options.log_kept_bytes));
+  host.state_sync_bytes = storage::staggered(
+      std::min(host.state_sync_bytes, std::max(kStateSyncBytesMin, options.log_kept_bytes)),
+      opened.identity.member);
   host.name = opened.names.name;
   host.http_address = options.advertise_http;
   host.raft_address = options.advertise_raft;

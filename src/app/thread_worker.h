@@ -40,7 +40,7 @@ class ThreadWorker final : public replica::Worker {
   std::mutex mutex_;  // of the next two lines
   std::vector<Task> queue_;
   bool stopping_ = false;
-  std::atomic<std::uint32_t> news_ = 0;  // changes when they do; what an idle thread waits for
+  std::atomic<std::uint32_t> news_ = 0;      // changes when they do; what an idle thread waits for
   std::atomic<std::size_t> unfinished_ = 0;  // jobs that were given and not reported
   std::thread thread_;
 };

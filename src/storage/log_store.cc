@@ -9,6 +9,7 @@
 #include "src/base/bytes.h"
 #include "src/base/check.h"
 #include "src/base/checksum.h"
+#include "src/storage/staggered.h"
 #include "src/storage/state_directories.h"
 
 namespace raftkv::storage {
@@ -149,7 +150,9 @@ Status LevelDbLogStore::create(FailStopEnv& env, const std::string& path,
 Result<std::unique_ptr<LevelDbLogStore>> LevelDbLogStore::open(FailStopEnv& env,
                                                                const std::string& path,
                                                                PromiseFile& promise) {
-  auto database = Database::open(env, "log", path, kOptions);
+  DatabaseOptions options = kOptions;
+  options.write_buffer = staggered(options.write_buffer, promise.get().identity.member);
+  auto database = Database::open(env, "log", path, options);
   if (!database) return failure(database);
   std::unique_ptr<LevelDbLogStore> log(new LevelDbLogStore(std::move(*database), promise));
   if (Status loaded = log->load(); !loaded) return failure(loaded);

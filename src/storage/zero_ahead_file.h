@@ -47,9 +47,9 @@ class ZeroAheadFile final : public leveldb::WritableFile {
   const std::size_t block_;
   // Appended, and not yet at the system; and what comes before them in the same block.
   std::string bytes_;
-  std::uint64_t begin_ = 0;      // of these in the file: the beginning of a block
-  std::size_t written_ = 0;      // of these: at the system
-  std::uint64_t file_end_ = 0;   // with zeros
+  std::uint64_t begin_ = 0;        // of these in the file: the beginning of a block
+  std::size_t written_ = 0;        // of these: at the system
+  std::uint64_t file_end_ = 0;     // with zeros
   std::size_t ahead_ = kAheadMin;  // of the next zeros; 0: no more
 };
 

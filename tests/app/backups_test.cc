@@ -23,7 +23,10 @@ struct HandClock final : replica::Clock {
 
 class BackupsTest : public testing::Test {
  protected:
-  BackupsTest() { EXPECT_TRUE(states_.load()); }
+  BackupsTest() {
+    loop_.attach([] {}, [] {});
+    EXPECT_TRUE(states_.load());
+  }
 
   void fill(int keys) {
     std::vector<raft::Entry> entries;
@@ -41,18 +44,26 @@ class BackupsTest : public testing::Test {
   // Lets the loop run until something has been told.
   template <typename T>
   T wait_for(std::optional<T>& told) {
-    context_.restart();
-    while (!told) context_.run_one_for(60s);
+    while (!told) {
+      context_.restart();
+      loop_.run();
+    }
     return std::move(*std::exchange(told, std::nullopt));
   }
   Result<Backups::Opened> open() {
     std::optional<Result<Backups::Opened>> told;
-    backups_->open([&told](Result<Backups::Opened> opened) { told = std::move(opened); });
+    backups_->open([&](Result<Backups::Opened> opened) {
+      told = std::move(opened);
+      context_.stop();
+    });
     return wait_for(told);
   }
   Result<std::string> next(http::BodySource& body) {
     std::optional<Result<std::string>> told;
-    body.next([&told](Result<std::string> piece) { told = std::move(piece); });
+    body.next([&](Result<std::string> piece) {
+      told = std::move(piece);
+      context_.stop();
+    });
     return wait_for(told);
   }
   std::string metrics() { return metrics_.text({}); }

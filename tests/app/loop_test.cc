@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <functional>
@@ -101,6 +102,45 @@ TEST(Loop, AReportWakesIt) {
   steps.loop.run();
   other.join();
   EXPECT_EQ(steps.seen, std::vector<std::string>{"turn"});
+}
+
+// Each report finds the loop asleep, or about to be: one that is missed would end this test never.
+TEST(Loop, EveryReportWakesIt) {
+  for (const Duration busy_poll : {Duration(0), Duration(20us)}) {
+    asio::io_context context{1};
+    Loop loop(context, busy_poll);
+    loop.attach([] {}, [] {});
+    auto work = asio::make_work_guard(context);
+    constexpr int kReports = 20'000;
+    std::atomic<int> taken = 0;
+    std::thread other([&] {
+      for (int i = 1; i <= kReports; ++i) {
+        loop.report(
+            [&, i](const Status&) {
+              if (i == kReports) work.reset();
+              taken = i;
+              taken.notify_one();
+            },
+            {});
+        taken.wait(i - 1);
+      }
+    });
+    loop.run();
+    other.join();
+    EXPECT_EQ(taken, kReports);
+  }
+}
+
+// A wake-up is a system call, and an input more.
+TEST(Loop, ALoopThatIsAwakeIsNotWoken) {
+  Steps steps;
+  std::size_t ready = 0;
+  steps.input([&] {
+    std::thread([&] { steps.loop.report([](const Status&) {}, {}); }).join();
+    ready = steps.context.poll();
+  });
+  steps.loop.run();
+  EXPECT_EQ(ready, 0u);
 }
 
 TEST(LoopClock, WakesAtTheLastTimeThatWasAskedFor) {

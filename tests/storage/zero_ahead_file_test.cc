@@ -2,14 +2,20 @@
 #include "src/storage/zero_ahead_file.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <set>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "src/storage/database.h"
+#include "src/storage/staggered.h"
 #include "src/storage/wal_scan.h"
 
 namespace raftkv::storage {
@@ -26,24 +32,23 @@ class Recorded final : public OverwritableFile {
  public:
   struct Log {
     std::string bytes;
-    std::size_t largest = 0;  // of the file, ever
     int writes = 0;
     int syncs = 0;
-    bool no_room = false;  // for what lies more than kRoom behind the end
-    static constexpr std::size_t kRoom = 1000;
+    std::size_t room = ~std::size_t{0};  // for so many bytes
+    std::size_t block = 1;
   };
   explicit Recorded(Log& log) : log_(log) {}
 
+  [[nodiscard]] std::size_t block() const override { return log_.block; }
   leveldb::Status write_at(std::uint64_t offset, const leveldb::Slice& data) override {
     ++log_.writes;
-    if (log_.no_room && data.size() > Log::kRoom) {
-      log_.bytes.resize(offset + Log::kRoom);  // a part of it fits
-      return leveldb::Status::IOError("No space left on device");
-    }
-    if (log_.bytes.size() < offset + data.size()) log_.bytes.resize(offset + data.size());
-    log_.bytes.replace(offset, data.size(), data.data(), data.size());
-    log_.largest = std::max(log_.largest, log_.bytes.size());
-    return leveldb::Status::OK();
+    EXPECT_EQ(offset % log_.block, 0u);
+    EXPECT_EQ(data.size() % log_.block, 0u);
+    const std::size_t end = std::min(static_cast<std::size_t>(offset) + data.size(), log_.room);
+    if (log_.bytes.size() < end) log_.bytes.resize(end);
+    log_.bytes.replace(offset, end - offset, data.data(), end - offset);  // a part of it may fit
+    return end == offset + data.size() ? leveldb::Status::OK()
+                                       : leveldb::Status::IOError("No space left on device");
   }
   leveldb::Status truncate(std::uint64_t size) override {
     log_.bytes.resize(size);
@@ -58,8 +63,15 @@ class Recorded final : public OverwritableFile {
   Log& log_;
 };
 
-TEST(ZeroAheadFile, SyncsMostlyWhatHasItsPlace) {
+// What the system's cache takes, and what a device takes without it.
+class ZeroAheadFiles : public testing::TestWithParam<std::size_t> {
+ protected:
+  ZeroAheadFiles() { log.block = GetParam(); }
   Recorded::Log log;
+};
+INSTANTIATE_TEST_SUITE_P(Blocks, ZeroAheadFiles, testing::Values(1, 512, 4096));
+
+TEST_P(ZeroAheadFiles, SyncMostlyWhatHasItsPlace) {
   ZeroAheadFile file(std::make_unique<Recorded>(log));
   std::string expected;
   int grown = 0;
@@ -68,29 +80,93 @@ TEST(ZeroAheadFile, SyncsMostlyWhatHasItsPlace) {
     const std::string record(1 + static_cast<std::size_t>(i) % 700,
                              static_cast<char>('a' + i % 26));
     expected += record;
-    ASSERT_TRUE(file.Append(record).ok());
+    // In two pieces and with a flush, as LevelDB does it.
+    ASSERT_TRUE(file.Append(record.substr(0, 1)).ok());
+    ASSERT_TRUE(file.Append(record.substr(1)).ok());
+    ASSERT_TRUE(file.Flush().ok());
     ASSERT_TRUE(file.Sync().ok());
     grown += log.bytes.size() != before ? 1 : 0;
     ASSERT_EQ(log.bytes.substr(0, expected.size()), expected);
     ASSERT_EQ(log.bytes.find_first_not_of('\0', expected.size()), std::string::npos);
   }
   EXPECT_EQ(log.syncs, 1000);
+  EXPECT_EQ(log.writes, 1000) << "the zeros come with what is written anyway";
   EXPECT_LE(grown, 4) << "64 KiB, then 128, then 256";
   ASSERT_TRUE(file.Close().ok());
   EXPECT_EQ(log.bytes, expected);
   EXPECT_EQ(log.syncs, 1001) << "that the zeros are gone is durable";
 }
 
-TEST(ZeroAheadFile, DoesWithoutZerosWhereThereIsNoRoom) {
-  Recorded::Log log;
-  log.no_room = true;
+// Records that end where a block does, and longer ones than the zeros ahead.
+TEST_P(ZeroAheadFiles, HoldRecordsOfAllSizes) {
   ZeroAheadFile file(std::make_unique<Recorded>(log));
+  std::string expected;
+  for (const std::size_t size :
+       {4096u, 1u, 4095u, 511u, 512u, 3073u, 8192u, 300'000u, 1'000'000u, 7u, 4089u}) {
+    const std::string record(size, static_cast<char>('a' + expected.size() % 26));
+    expected += record;
+    ASSERT_TRUE(file.Append(record).ok());
+    ASSERT_TRUE(file.Sync().ok());
+    ASSERT_EQ(log.bytes.substr(0, expected.size()), expected);
+    ASSERT_GT(log.bytes.size(), expected.size()) << "what follows has its place already";
+    ASSERT_EQ(log.bytes.find_first_not_of('\0', expected.size()), std::string::npos);
+  }
+  ASSERT_TRUE(file.Close().ok());
+  EXPECT_EQ(log.bytes, expected);
+}
+
+TEST_P(ZeroAheadFiles, DoWithoutZerosWhereThereIsNoRoom) {
+  log.room = 16'384;
+  ZeroAheadFile file(std::make_unique<Recorded>(log));
+  std::string expected;
   for (int i = 0; i < 10; ++i) {
     ASSERT_TRUE(file.Append("record").ok());
     ASSERT_TRUE(file.Sync().ok());
-    EXPECT_EQ(log.bytes.size(), 6u * static_cast<std::size_t>(i + 1));
+    expected += "record";
+    EXPECT_EQ(log.bytes.substr(0, expected.size()), expected);
+    EXPECT_EQ(log.bytes.size(), (expected.size() + log.block - 1) / log.block * log.block);
   }
   EXPECT_EQ(log.writes, 11) << "it is tried once";
+  ASSERT_TRUE(file.Append(std::string(log.room, 'x')).ok());
+  EXPECT_FALSE(file.Sync().ok()) << "but what was appended has to fit";
+}
+
+// The disk decides, and the file is the same.
+TEST(ZeroAheadFile, IsWrittenPastTheCacheWhereTheFileSystemTakesThat) {
+  for (const std::string& directory :
+       {std::string("/dev/shm"), std::filesystem::temp_directory_path().string()}) {
+    if (!std::filesystem::is_directory(directory)) continue;
+    const std::string path = directory + "/raftkv_direct_test." + std::to_string(::getpid());
+    std::unique_ptr<OverwritableFile> made;
+    ASSERT_TRUE(posix_disk().new_overwritable_file(path, made).ok()) << path;
+    ASSERT_NE(made, nullptr);
+    EXPECT_TRUE(contents(path).empty());
+    ZeroAheadFile file(std::move(made));
+    std::string expected;
+    for (std::size_t size = 1; size < 3'000'000; size *= 7) {
+      expected += std::string(size, static_cast<char>('a' + size % 26));
+      ASSERT_TRUE(
+          file.Append(slice_of(std::string_view(expected).substr(expected.size() - size))).ok());
+      ASSERT_TRUE(file.Sync().ok());
+      EXPECT_EQ(contents(path).substr(0, expected.size()), expected);
+    }
+    ASSERT_TRUE(file.Close().ok());
+    EXPECT_EQ(contents(path), expected);
+    std::filesystem::remove(path);
+  }
+}
+
+// Four members that were added one after the other, as most clusters are.
+TEST(Staggered, MembersThatFollowEachOtherDiffer) {
+  constexpr std::size_t kBytes = 32u << 20;
+  std::set<std::size_t> sizes;
+  for (std::uint64_t member = 5; member < 9; ++member) {
+    const std::size_t bytes = staggered(kBytes, raft::MemberId(member));
+    EXPECT_LE(bytes, kBytes);
+    EXPECT_GE(bytes, kBytes / 4 * 3);
+    sizes.insert(bytes);
+  }
+  EXPECT_EQ(sizes.size(), 4u);
 }
 
 TEST(ZeroAheadFile, OnTheMachinesDiskItIsAWriteAheadLog) {
