@@ -154,6 +154,19 @@ class RaftKv(Cluster):
     def await_leader(self):
         return eventually(self.roles, "raftkv: a leader")
 
+    def log_writes(self):
+        """A node's writes of its log by how long they took: {upper bound in seconds: writes}, not cumulated."""
+        nodes = []
+        for address in self.http:
+            counts, below = {}, 0
+            for line in fetch(f"http://{address}/metrics").decode().splitlines():
+                if line.startswith('raftkv_log_write_seconds_bucket{le="'):
+                    bound, count = line.split('"')[1], int(line.rsplit(" ", 1)[1])
+                    counts[float(bound)] = count - below
+                    below = count
+            nodes.append(counts)
+        return nodes
+
     def join(self):
         """Starts a fourth node; returns when it is a voter, which it becomes when it has the state."""
         http, raft = (f"127.0.0.1:{port}" for port in free_ports(2))

@@ -74,6 +74,15 @@ def cpu_by_thread(threads, total, leader, requests):
     return {name: part for name, part in sums.items() if sum(part) >= 0.1}
 
 
+SLOW_MS = 50
+
+
+def slowest_log_write(before, after):
+    """Of any node, in ms: the upper bound of the last bucket with a new write in it; 0 without one."""
+    return max((bound * 1e3 for old, new in zip(before, after) for bound, count in new.items()
+                if count > old.get(bound, 0)), default=0)
+
+
 def run_cell(cluster, system, work, connections, arguments):
     leader, follower = cluster.await_leader()
     address = follower if work == "stale" else leader
@@ -81,22 +90,30 @@ def run_cell(cluster, system, work, connections, arguments):
         wrk(address, system, work, connections, arguments.warm_up)
     time.sleep(SETTLE_S)
     calibration = busy_ms()
+    log_writes = cluster.log_writes() if system == "raftkv" else []
     cpu, threads = cluster.cpu_seconds(), cluster.thread_seconds()
     result = wrk(address, system, work, connections, arguments.seconds)
     cpu, threads = cluster.cpu_seconds() - cpu, spent_since(threads, cluster.thread_seconds())
     cluster.check()
+    slowest = slowest_log_write(log_writes, cluster.log_writes()) if system == "raftkv" else 0
     done = result["requests"]
     by_thread = {}
     if system == "raftkv" and done:
         by_thread = cpu_by_thread(threads, cpu, cluster.http.index(leader), done)
     return {
-        "threads": by_thread,
+        "threads": by_thread, "slowest_log_write_ms": slowest,
         "system": system, "work": work, "connections": connections,
         "per_second": done / result["seconds"], "p50_ms": result["p50_ms"], "p99_ms": result["p99_ms"],
         "p999_ms": result["p999_ms"], "cpu_us": cpu / done * 1e6 if done else 0,
         "resident_mib": cluster.resident_mib(), "busy_ms": calibration,
         "void": result["failed"] > 0 or done == 0, "failed": result["failed"],
     }
+
+
+def slow_note(cell):
+    """What would explain a stall of all clients."""
+    slowest = cell["slowest_log_write_ms"]
+    return f"  a log write took up to {slowest:.0f} ms" if slowest > SLOW_MS else ""
 
 
 def fill(cluster, system):
@@ -118,7 +135,7 @@ def measure(arguments, clusters):
                     cells.append(cell)
                     print(f"[{len(cells)}/{total}] {work:10} {connections:5} {system:8} "
                           f"{cell['per_second']:9.0f}/s p99 {cell['p99_ms']:8.2f} ms "
-                          f"{cell['cpu_us']:6.1f} us{'  VOID' if cell['void'] else ''}", flush=True)
+                          f"{cell['cpu_us']:6.1f} us{'  VOID' if cell['void'] else ''}{slow_note(cell)}", flush=True)
     return cells
 
 
