@@ -73,6 +73,8 @@ struct GhostNode {
   raft::HardState durable_hard_state;
   LogMirror durable;
   Index durable_state;  // the applied index of what a crash would leave of the state, at least
+  // Where that is a snapshot that was installed: its index, until the process has turned to it.
+  Index replacing;
   bool wiped_once = false;
   bool state_lost = false;  // damaged, and no snapshot installed since
   bool damaged = false;     // at rest, and since then no start after which nothing of it was left

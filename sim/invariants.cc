@@ -38,6 +38,7 @@ void Invariants::started(std::size_t node, const raft::Raft& raft, const replica
          ghost.durable_state.value);
   }
   ghost.durable_state = meta.applied;
+  ghost.replacing = Index();
   ghost.truncated_from.reset();
   ghost.installed.reset();
   ghost.to_be_adopted = Index();
@@ -95,7 +96,7 @@ void Invariants::lost_state(std::size_t node) {
   GhostNode& ghost = ghost_.nodes[node];
   CHECK(!ghost.running);
   ghost.state_lost = true;
-  ghost.durable_state = Index();
+  ghost.durable_state = ghost.replacing = Index();
 }
 
 void Invariants::damaged(std::size_t node) {

@@ -156,8 +156,13 @@ void Invariants::durable_cut(std::size_t node, Index first) {
   }
 }
 
+// Until the process has turned to a snapshot that is installed on its disk it may sync the state
+// that this replaces: a crash would leave the snapshot all the same.
 void Invariants::durable_state(std::size_t node, Index applied) {
-  ghost_.nodes[node].durable_state = applied;
+  GhostNode& ghost = ghost_.nodes[node];
+  if (applied < ghost.replacing) return;
+  ghost.replacing = Index();
+  ghost.durable_state = applied;
 }
 
 void Invariants::durable_installed(std::size_t node, Index index, Term term) {
@@ -165,7 +170,7 @@ void Invariants::durable_installed(std::size_t node, Index index, Term term) {
     return fail("I10", node, "a snapshot on its disk ends with entry {} of term {}, not committed",
                 index.value, term.value);
   }
-  ghost_.nodes[node].durable_state = index;
+  ghost_.nodes[node].durable_state = ghost_.nodes[node].replacing = index;
   ghost_.nodes[node].state_lost = false;
   LogMirror& log = ghost_.nodes[node].durable;
   if (log.holds(index, ghost_.committed_prefix(index))) return;

@@ -291,6 +291,19 @@ TEST(Invariants, I10ALogThatIsCutAboveTheSyncedState) {
   EXPECT_EQ(f.violated(), "I10");
 }
 
+// Seed 95000695 with LevelDB: the old state was synced once more before the new one was adopted.
+TEST(Invariants, I10ASyncOfTheStateThatASnapshotReplacesTakesNothingFromIt) {
+  Fixture f;
+  f.invariants.durable_installed(0, Index(1), Term(1));
+  f.invariants.durable_state(0, Index(0));
+  f.invariants.durable_cut(0, Index(2));
+  EXPECT_FALSE(f.verdict.failed());
+  f.invariants.durable_state(0, Index(1));
+  f.invariants.durable_state(0, Index(0));
+  f.invariants.durable_cut(0, Index(2));
+  EXPECT_EQ(f.violated(), "I10") << "the new state itself is less now";
+}
+
 raft::SnapshotMeta snapshot_at(std::uint64_t index) {
   const auto configuration = Configuration::decode(configuration_entry().payload());
   return {.last_included_index = Index(index),
