@@ -203,7 +203,9 @@ Status FileDisk::write_at(File& file, const std::string& path, std::size_t offse
                           std::string_view data) {
   CHECK(file.cut.empty(), "a file that was cut is synced before it grows again");
   const std::size_t told = without_zeros(data).size();
-  if (told > 0) logged(path, data.substr(0, told));
+  // The last block is written again with what follows.
+  const std::size_t again = std::max(file.written, offset) - offset;
+  if (told > again) logged(path, data.substr(again, told - again));
   if (!operation('w', path, data.size() ^ offset << 20)) return stopped(path);
   const std::size_t room = capacity_ - std::min(capacity_, used_);
   const std::size_t end = std::min(offset + data.size(), file.bytes.size() + room);

@@ -61,7 +61,8 @@ class FileDisk final : public storage::Disk {
   // LevelDB calls Schedule with its mutex held: its work waits here. Run it at moments of your
   // choice. LevelDB waits when a write buffer is full and the last one is not yet a table, and here
   // nobody would end its wait: so when write-ahead logs have grown by a part of a buffer since the
-  // work was asked for, their next append does it first. LevelDB holds no mutex while it appends.
+  // work was asked for, their next bytes do it first. LevelDB holds no mutex while it appends
+  // and syncs, and has synced what it closes.
   [[nodiscard]] std::size_t background_work() const { return background_.size(); }
   void run_background_work() override;
   // The first piece of it; it may ask for another.
@@ -119,7 +120,7 @@ class FileDisk final : public storage::Disk {
     bool directory = false;
     std::string bytes;        // as the system has them
     std::size_t synced = 0;   // the device has the first so many of them
-    std::size_t written = 0;  // where it ends, but for zeros that were written ahead
+    std::size_t written = 0;  // where the last byte is that is no zero written ahead
     Range last_synced;
     // It was begun anew, and the device may not have begun: what it has instead.
     std::optional<std::string> before;

@@ -11,6 +11,7 @@ says how busy the machine was.
 
 import datetime
 import json
+import math
 import os
 import shutil
 import statistics
@@ -78,9 +79,13 @@ SLOW_MS = 50
 
 
 def slowest_log_write(before, after):
-    """Of any node, in ms: the upper bound of the last bucket with a new write in it; 0 without one."""
-    return max((bound * 1e3 for old, new in zip(before, after) for bound, count in new.items()
-                if count > old.get(bound, 0)), default=0)
+    """Of any node, in ms: the upper bound of the last bucket with a new write in it, of the one before
+    if it has none; 0 without a write."""
+    slowest = 0
+    for old, new in zip(before, after):
+        last = max(filter(math.isfinite, new), default=0)
+        slowest = max([slowest] + [min(bound, last) * 1e3 for bound, count in new.items() if count > old.get(bound, 0)])
+    return slowest
 
 
 def run_cell(cluster, system, work, connections, arguments):

@@ -72,7 +72,8 @@ class Loop {
   std::mutex mutex_;  // of the next line
   Reports reports_;
   // Whoever reports sets the first and then looks at the second; before the loop sleeps it sets the
-  // second and then looks at the first. So one of them sees the other's.
+  // second and then looks at the first. So one of them sees the other's. The second stays set while
+  // the input is taken that ended the sleep: whoever reports meanwhile posts once for nothing.
   std::atomic<bool> reported_ = false;
   std::atomic<bool> sleeping_ = false;
   Reports taking_;

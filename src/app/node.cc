@@ -19,7 +19,8 @@ namespace {
 // How long open client connections may take to end once the node has stopped.
 constexpr Duration kDrainTime = 1s;
 
-// Where the log is to be short, too, a sync of the state has something to do.
+// Where the log is to be short, too, a sync of the state has something to do. (Before members
+// differ in it: up to a quarter less.)
 constexpr std::size_t kStateSyncBytesMin = 8u << 20;
 
 http::ServerOptions server_options(const ServeOptions& options) {

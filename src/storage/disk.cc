@@ -21,6 +21,12 @@ leveldb::Status error_of(const std::string& path) {
 // What a device writes at once, and the pages of memory that it takes it from.
 constexpr std::size_t kBlock = 4096;
 
+// The file system, or the device with its blocks, does not take O_DIRECT: some say so at the open,
+// some at the first write.
+bool not_past_the_cache(int error) {
+  return error == EINVAL || error == EOPNOTSUPP;
+}
+
 class PosixFile : public OverwritableFile {
  public:
   PosixFile(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
@@ -33,6 +39,7 @@ class PosixFile : public OverwritableFile {
       const auto written =
           ::pwrite(fd_, data.data() + done, data.size() - done, static_cast<off_t>(offset + done));
       if (written < 0 && errno == EINTR) continue;
+      if (written < 0 && not_past_the_cache(errno) && enter_cache()) continue;
       if (written < 0) return error_of(path_);
       done += static_cast<std::size_t>(written);
     }
@@ -47,6 +54,12 @@ class PosixFile : public OverwritableFile {
   }
 
  private:
+  // False: it is written through the cache already. Leaves errno alone then.
+  [[nodiscard]] bool enter_cache() const {
+    const int flags = ::fcntl(fd_, F_GETFL);
+    return (flags & O_DIRECT) != 0 && ::fcntl(fd_, F_SETFL, flags & ~O_DIRECT) == 0;
+  }
+
   const std::string path_;
   const int fd_;
 };
@@ -103,16 +116,14 @@ class PosixDisk final : public Disk {
                                         std::unique_ptr<OverwritableFile>& file) override {
     constexpr mode_t kMode = 0644;
     constexpr int kFlags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
-    // EINVAL: not on this file system (tmpfs), or not with these blocks.
+    // It stays empty until its first write, however soon the process dies: that a WAL holds
+    // anything shows that the one before was closed (WalBreak::passed). So nothing is tried out on
+    // it.
     if (const int fd = ::open(name.c_str(), kFlags | O_DIRECT, kMode); fd >= 0) {
       file = std::make_unique<DirectFile>(name, fd);
-      const std::string zeros(kBlock, '\0');
-      const leveldb::Status written = file->write_at(0, zeros);
-      if (written.ok()) return file->truncate(0);
-      if (errno != EINVAL) return written;
-    } else if (errno != EINVAL) {
-      return error_of(name);
+      return leveldb::Status::OK();
     }
+    if (!not_past_the_cache(errno)) return error_of(name);
     const int fd = ::open(name.c_str(), kFlags, kMode);
     if (fd < 0) return error_of(name);
     file = std::make_unique<PosixFile>(name, fd);

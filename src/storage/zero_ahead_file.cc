@@ -26,7 +26,8 @@ leveldb::Status ZeroAheadFile::write() {
 }
 
 // With the next zeros if the last ones are used up. Where there is no room for them, the file does
-// without.
+// without: a write with zeros that fails, for whatever reason, is tried once more without. Nothing
+// of it was promised, and a disk that is broken fails that one, too.
 leveldb::Status ZeroAheadFile::write_padded(std::size_t size) {
   if (begin_ + size >= file_end_ && ahead_ > 0) {
     bytes_.resize(size + ahead_);

@@ -27,14 +27,16 @@ class ZeroAheadFile final : public leveldb::WritableFile {
 
   explicit ZeroAheadFile(std::unique_ptr<OverwritableFile> file)
       : file_(std::move(file)), block_(file_->block()) {}
-  ~ZeroAheadFile() override { (void)Close(); }
+  // Destroyed without Close(), it stays as it is: as a crash leaves it.
+  ~ZeroAheadFile() override = default;
 
   leveldb::Status Append(const leveldb::Slice& data) override;
   // LevelDB calls it for each record. Nothing is promised before a sync: the bytes go with that.
   leveldb::Status Flush() override { return leveldb::Status::OK(); }
   // To the device.
   leveldb::Status Sync() override;
-  // Durably without the zeros; nothing may be appended any more.
+  // What was synced becomes durable without the zeros (a caller that has not synced the rest does
+  // that first). Nothing may be appended any more.
   leveldb::Status Close() override;
 
  private:

@@ -2,6 +2,7 @@
 #include "src/storage/zero_ahead_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -131,29 +132,70 @@ TEST_P(ZeroAheadFiles, DoWithoutZerosWhereThereIsNoRoom) {
   EXPECT_FALSE(file.Sync().ok()) << "but what was appended has to fit";
 }
 
-// The disk decides, and the file is the same.
-TEST(ZeroAheadFile, IsWrittenPastTheCacheWhereTheFileSystemTakesThat) {
-  for (const std::string& directory :
-       {std::string("/dev/shm"), std::filesystem::temp_directory_path().string()}) {
-    if (!std::filesystem::is_directory(directory)) continue;
-    const std::string path = directory + "/raftkv_direct_test." + std::to_string(::getpid());
-    std::unique_ptr<OverwritableFile> made;
-    ASSERT_TRUE(posix_disk().new_overwritable_file(path, made).ok()) << path;
-    ASSERT_NE(made, nullptr);
-    EXPECT_TRUE(contents(path).empty());
-    ZeroAheadFile file(std::move(made));
-    std::string expected;
-    for (std::size_t size = 1; size < 3'000'000; size *= 7) {
-      expected += std::string(size, static_cast<char>('a' + size % 26));
-      ASSERT_TRUE(
-          file.Append(slice_of(std::string_view(expected).substr(expected.size() - size))).ok());
-      ASSERT_TRUE(file.Sync().ok());
-      EXPECT_EQ(contents(path).substr(0, expected.size()), expected);
-    }
-    ASSERT_TRUE(file.Close().ok());
-    EXPECT_EQ(contents(path), expected);
+// On the machine's disk, and in memory.
+class MachineFiles : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    if (!std::filesystem::is_directory(GetParam())) GTEST_SKIP() << "no " << GetParam();
+    path = GetParam() + "/raftkv_overwritable_test." + std::to_string(::getpid());
     std::filesystem::remove(path);
   }
+  void TearDown() override { std::filesystem::remove(path); }
+  // Its process dies while it writes the first byte of any file.
+  [[noreturn]] static void make_it_without_a_write(const std::string& path) {
+    const rlimit none{.rlim_cur = 0, .rlim_max = 0};
+    ::setrlimit(RLIMIT_FSIZE, &none);
+    std::unique_ptr<OverwritableFile> made;
+    const leveldb::Status status = posix_disk().new_overwritable_file(path, made);
+    ::_exit(status.ok() && made != nullptr ? 0 : 1);
+  }
+
+  std::string path;
+};
+INSTANTIATE_TEST_SUITE_P(Directories, MachineFiles,
+                         testing::Values(std::filesystem::temp_directory_path().string(),
+                                         "/dev/shm"),
+                         [](const auto& test) { return test.index == 0 ? "Disk" : "Memory"; });
+
+// However soon a process dies: a WAL that holds anything shows that the one before was closed.
+TEST_P(MachineFiles, StayEmptyUntilTheirFirstWrite) {
+  std::ofstream(path) << "something old";
+  EXPECT_EXIT(make_it_without_a_write(path), testing::ExitedWithCode(0), "");
+  EXPECT_TRUE(std::filesystem::exists(path));
+  EXPECT_TRUE(contents(path).empty());
+}
+
+// A file system that does not take O_DIRECT says so at the open or at a write; one that does says
+// the same of a write that is no block.
+TEST_P(MachineFiles, GoThroughTheCacheWhereNothingElseIsTaken) {
+  std::unique_ptr<OverwritableFile> file;
+  ASSERT_TRUE(posix_disk().new_overwritable_file(path, file).ok());
+  const std::string block(file->block(), 'a');
+  ASSERT_TRUE(file->write_at(0, block).ok());
+  ASSERT_TRUE(file->write_at(block.size(), "no block").ok());
+  ASSERT_TRUE(file->write_at(block.size() - 1, "bit").ok());
+  ASSERT_TRUE(file->sync().ok());
+  ASSERT_TRUE(file->write_at(0, std::string(block.size(), 'b')).ok());
+  ASSERT_TRUE(file->sync().ok());
+  EXPECT_EQ(contents(path), std::string(block.size(), 'b') + "it block");
+}
+
+TEST_P(MachineFiles, AreTheSamePastTheCache) {
+  std::unique_ptr<OverwritableFile> made;
+  ASSERT_TRUE(posix_disk().new_overwritable_file(path, made).ok()) << path;
+  ASSERT_NE(made, nullptr);
+  EXPECT_TRUE(contents(path).empty());
+  ZeroAheadFile file(std::move(made));
+  std::string expected;
+  for (std::size_t size = 1; size < 3'000'000; size *= 7) {
+    expected += std::string(size, static_cast<char>('a' + size % 26));
+    ASSERT_TRUE(
+        file.Append(slice_of(std::string_view(expected).substr(expected.size() - size))).ok());
+    ASSERT_TRUE(file.Sync().ok());
+    EXPECT_EQ(contents(path).substr(0, expected.size()), expected);
+  }
+  ASSERT_TRUE(file.Close().ok());
+  EXPECT_EQ(contents(path), expected);
 }
 
 // Four members that were added one after the other, as most clusters are.
