@@ -5,7 +5,7 @@
 #include <charconv>
 #include <string_view>
 
-#include "sim/node.h"
+#include "sim/transport.h"
 #include "src/base/check.h"
 
 namespace raftkv::sim {

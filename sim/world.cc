@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "sim/describe.h"
+#include "sim/transport.h"
 #include "src/base/check.h"
 
 namespace raftkv::sim {

@@ -40,6 +40,7 @@ replica::HostOptions host_options(const ServeOptions& options, const storage::Op
   host.state_sync_bytes = storage::staggered(
       std::min(host.state_sync_bytes, std::max(kStateSyncBytesMin, options.log_kept_bytes)),
       opened.identity.member);
+  host.state_sync_interval = storage::staggered(host.state_sync_interval, opened.identity.member);
   host.name = opened.names.name;
   host.http_address = options.advertise_http;
   host.raft_address = options.advertise_raft;

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "src/base/time.h"
 #include "src/storage/database.h"
 #include "src/storage/staggered.h"
 #include "src/storage/wal_scan.h"
@@ -209,6 +210,8 @@ TEST(Staggered, MembersThatFollowEachOtherDiffer) {
     sizes.insert(bytes);
   }
   EXPECT_EQ(sizes.size(), 4u);
+  EXPECT_EQ(staggered(Duration(12s), raft::MemberId(8)), 12s);
+  EXPECT_EQ(staggered(Duration(12s), raft::MemberId(7)), 9s);
 }
 
 TEST(ZeroAheadFile, OnTheMachinesDiskItIsAWriteAheadLog) {
